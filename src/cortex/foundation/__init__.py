@@ -1,0 +1,1 @@
+"""Ground floor: time, ids, errors, limits and the small mechanisms all rooms share."""

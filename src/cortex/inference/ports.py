@@ -1,0 +1,116 @@
+"""What the rest of Cortex asks of inference, and what a backend must offer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """One model as the registry knows it.
+
+    Attributes:
+        name: registry name, such as ``all-MiniLM-L6-v2-int8``.
+        revision: which build of it.
+        sha256: of the weights, or of what stands for them.
+        license: SPDX expression.
+        dimensions: length of its vectors.
+        max_tokens: longest input it reads; more is cut and said so.
+        space: id of the vector space; only vectors of one space are comparable.
+        source: where it came from, for people.
+        runtime: what runs it (``onnx``, ``hashing``, ``openai``).
+        memory_bytes: resident cost once loaded; 0 when unknown.
+        degraded: true for a stand-in used because the wanted model is not there.
+    """
+
+    name: str
+    revision: str
+    sha256: str
+    license: str
+    dimensions: int
+    max_tokens: int
+    space: str
+    source: str
+    runtime: str
+    memory_bytes: int = 0
+    degraded: bool = False
+
+
+class TextBackend(Protocol):
+    """Turns texts into vectors; blocking, safe to call from several threads."""
+
+    @property
+    def info(self) -> ModelInfo:
+        """Return what this model is."""
+        ...
+
+    def embed(self, text: str) -> Vector:
+        """Return the L2-normalised vector of one text."""
+        ...
+
+    def count_tokens(self, text: str) -> int:
+        """Return how many of the model's own tokens the text has."""
+        ...
+
+
+class Embedder(Protocol):
+    """The embedding service as the other rooms see it."""
+
+    @property
+    def info(self) -> ModelInfo:
+        """Return the active text model; its ``space`` is stored with each vector."""
+        ...
+
+    async def embed(self, texts: Sequence[str]) -> list[Vector]:
+        """Return one vector a text, in order.
+
+        Raises:
+            EmbeddingUnavailable: the backend is down or its breaker is open.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCount:
+    """How many tokens a text has for a model, and how sure that is.
+
+    Attributes:
+        tokens: the count; never below the truth when ``exact`` is false.
+        method: tokenizer or rule that counted, such as ``quicktok:o200k``.
+        exact: whether the model itself would count the same.
+    """
+
+    tokens: int
+    method: str
+    exact: bool
+
+
+class TokenCounter(Protocol):
+    """Counts the tokens of one model family; blocking and thread-safe."""
+
+    @property
+    def method(self) -> str:
+        """Return what counts, such as ``quicktok:o200k``."""
+        ...
+
+    @property
+    def exact(self) -> bool:
+        """Return whether the model itself would count the same."""
+        ...
+
+    def count(self, text: str) -> int:
+        """Return the number of tokens in ``text``."""
+        ...
+
+
+class TokenCounters(Protocol):
+    """Finds the counter for a model name."""
+
+    def for_model(self, model: str) -> TokenCounter:
+        """Return the counter for ``model``; unknown names get a safe upper bound."""
+        ...

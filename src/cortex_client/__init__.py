@@ -1,0 +1,1 @@
+"""Client for Cortex: the same calls, async and sync."""
