@@ -1,0 +1,70 @@
+# Needs make and Python 3.11 or newer; everything else is fetched into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+SOURCES := src tests tools benchmarks
+
+.PHONY: help demo serve test lint types contracts check lock clean bench-memory test-heavy
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
+
+demo: .venv/.run ## Start the server on port 4949, import a real conversation and question it
+	@$(BIN)/cortex demo
+
+serve: .venv/.run ## Start the server on port 4949
+	@$(BIN)/cortex serve
+
+test: .venv/.dev ## Run the test suite with coverage
+	@$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered
+
+test-heavy: .venv/.dev ## Run the slow suites: long crash loops, wide fuzzing
+	@CORTEX_HEAVY=1 $(BIN)/python -m pytest tests/fault tests/property -q
+
+check: lint types contracts ## Run every check that is not a test
+
+lint: .venv/.dev ## Lint, formatting and size limits
+	@$(BIN)/ruff check $(SOURCES)
+	@$(BIN)/ruff format --check $(SOURCES)
+	@$(BIN)/python tools/check_sizes.py src
+
+types: .venv/.dev ## Strict types
+	@$(BIN)/mypy
+
+contracts: .venv/.dev ## Who may import whom, and proof that each contract can break
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python tools/prove_contracts.py
+
+bench-memory: .venv/.dev ## Print every memory claim with its baseline (DATA=folder of the data sets)
+	@$(BIN)/python -m benchmarks.memory $(if $(DATA),--data $(DATA))
+
+bench-ledger: .venv/.dev ## Print every ledger claim with its baseline
+	@$(BIN)/python -m benchmarks.ledger
+
+lock: ## Resolve the dependencies anew and write the hashed requirements (needs uv)
+	uv lock --quiet --upgrade
+	$(MAKE) export
+
+export: ## Write the hashed requirements from the lock (needs uv)
+	uv export --quiet --no-dev --no-emit-project --no-header -o requirements/run.txt
+	uv export --quiet --group dev --no-emit-project --no-header -o requirements/dev.txt
+
+clean: ## Remove the virtual environment and caches
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Cortex needs Python 3.11 or newer; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "Creating .venv ..."
+	@$(PYTHON) -m venv .venv
+
+.venv/.run: .venv/bin/python requirements/run.txt pyproject.toml
+	@echo "Installing Cortex ..."
+	@$(PIP) --require-hashes -r requirements/run.txt
+	@$(PIP) --no-deps --editable .
+	@touch $@
+
+.venv/.dev: .venv/.run requirements/dev.txt
+	@echo "Installing the development tools ..."
+	@$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
