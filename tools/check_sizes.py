@@ -1,6 +1,7 @@
 """Fail when a module, function or class outgrows what a reader can hold.
 
-Usage: python tools/check_sizes.py SRC_DIR [...]   (exit status 1 when a limit is passed)
+Usage: python tools/check_sizes.py SRC_DIR [...]
+(exit status 1 when a limit is passed)
 """
 
 import ast

@@ -8,7 +8,7 @@ import rfc8785
 from cortex.foundation.errors import ValidationError
 
 JsonValue: TypeAlias = (
-    "None | bool | int | float | str | list[JsonValue] | dict[str, JsonValue]"
+    "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
 )
 
 
