@@ -1,0 +1,229 @@
+"""Every journey an edge can start, as typed callables in one frozen bundle.
+
+Edges depend on this module alone; the composition root fills it, tests fill it with
+``cortex.testing.usecases``. Positional parameters are positional only: their names
+belong to the implementation.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from cortex.foundation.canonical import JsonValue
+from cortex.foundation.tenancy import Namespace, Principal
+from cortex.memory.model import (
+    Forgotten,
+    Memory,
+    MemoryPatch,
+    MemoryStats,
+    NewMemory,
+    Page,
+    Query,
+    Recalled,
+    Selection,
+    Session,
+    Stored,
+)
+from cortex.usecases.model import (
+    BuiltContext,
+    CallContext,
+    ContextRequest,
+    DatabaseInfo,
+    DatabaseSample,
+    DatabaseSchema,
+    FileListing,
+    FileText,
+    HealthReport,
+    ImportProgress,
+    LoadedModel,
+    NewSession,
+    Optimized,
+    OptimizeRequest,
+    Readiness,
+    Resource,
+    ServiceHealth,
+    ServiceInfo,
+    SessionPage,
+    StateEntry,
+    VectorHits,
+)
+
+
+class Remember(Protocol):
+    """Stores items in one transaction, durable when answered; ids in order."""
+
+    async def __call__(
+        self,
+        principal: Principal,
+        namespace: Namespace,
+        items: Sequence[NewMemory],
+        context: CallContext,
+        /,
+    ) -> list[Stored]:
+        """Return one answer an item, in order."""
+        ...
+
+
+class UpdateMemory(Protocol):
+    """Changes fields of one memory and answers with the whole."""
+
+    async def __call__(
+        self,
+        namespace: Namespace,
+        memory_id: str,
+        patch: MemoryPatch,
+        context: CallContext,
+        /,
+    ) -> Memory:
+        """Return the changed memory."""
+        ...
+
+
+class ListMemories(Protocol):
+    """Lists one page."""
+
+    async def __call__(
+        self,
+        namespace: Namespace,
+        selection: Selection,
+        cursor: str | None,
+        limit: int,
+        /,
+    ) -> Page:
+        """Return the page at ``cursor`` (None: the first)."""
+        ...
+
+
+class Forget(Protocol):
+    """Forgets by ids or by selection (exactly one is given), verified."""
+
+    async def __call__(
+        self,
+        namespace: Namespace,
+        /,
+        *,
+        ids: Sequence[str] | None,
+        selection: Selection | None,
+        context: CallContext,
+    ) -> Forgotten:
+        """Return what was removed; nothing of it is left anywhere."""
+        ...
+
+
+class ImportLines(Protocol):
+    """Stores JSON lines after ``start_line`` and tells how far it is."""
+
+    def __call__(
+        self,
+        namespace: Namespace,
+        lines: AsyncIterator[bytes],
+        context: CallContext,
+        /,
+        *,
+        start_line: int = 0,
+    ) -> AsyncIterator[ImportProgress]:
+        """Yield progress; the last one has ``done`` set."""
+        ...
+
+
+class AppendMessages(Protocol):
+    """Appends messages to a session, in order."""
+
+    async def __call__(
+        self,
+        namespace: Namespace,
+        session_id: str,
+        items: Sequence[NewMemory],
+        context: CallContext,
+        /,
+    ) -> list[Stored]:
+        """Return one answer a message, in order."""
+        ...
+
+
+class PutState(Protocol):
+    """Writes a value; ``if_match`` is an etag, ``*`` (must exist) or None."""
+
+    async def __call__(
+        self,
+        namespace: Namespace,
+        key: str,
+        value: JsonValue,
+        /,
+        *,
+        ttl_seconds: float | None,
+        if_match: str | None,
+        context: CallContext,
+    ) -> StateEntry:
+        """Return the entry with its new etag."""
+        ...
+
+
+class DeleteState(Protocol):
+    """Removes a key; absent keys raise ``NotFound``."""
+
+    async def __call__(
+        self,
+        namespace: Namespace,
+        key: str,
+        /,
+        *,
+        if_match: str | None,
+        context: CallContext,
+    ) -> None:
+        """Return once the key is gone."""
+        ...
+
+
+class VectorSearch(Protocol):
+    """Finds documents by meaning, with the time of its steps."""
+
+    async def __call__(
+        self,
+        namespace: Namespace,
+        query: str,
+        top_k: int,
+        filter_metadata: Mapping[str, JsonValue],
+        /,
+    ) -> VectorHits:
+        """Return at most ``top_k`` hits, best first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class UseCases:
+    """Everything the edges may ask for."""
+
+    remember: Remember
+    get_memory: Callable[[Namespace, str], Awaitable[Memory]]
+    update_memory: UpdateMemory
+    list_memories: ListMemories
+    forget: Forget
+    search: Callable[[Namespace, Query, CallContext], Awaitable[Recalled]]
+    import_lines: ImportLines
+    export_lines: Callable[[Namespace, Selection], AsyncIterator[bytes]]
+    memory_stats: Callable[[Principal, Namespace | None], Awaitable[MemoryStats]]
+    create_session: Callable[[Namespace, NewSession], Awaitable[Session]]
+    get_session: Callable[[Namespace, str], Awaitable[Session]]
+    list_sessions: Callable[[Namespace, str | None, int], Awaitable[SessionPage]]
+    append_messages: AppendMessages
+    get_state: Callable[[Namespace, str], Awaitable[StateEntry]]
+    put_state: PutState
+    delete_state: DeleteState
+    build_context: Callable[
+        [Namespace, ContextRequest, CallContext], Awaitable[BuiltContext]
+    ]
+    optimize_context: Callable[[OptimizeRequest], Awaitable[Optimized]]
+    snapshot: Callable[[Principal, str | None], Awaitable[Mapping[str, JsonValue]]]
+    discover: Callable[[Principal], Awaitable[list[Resource]]]
+    vector_search: VectorSearch
+    list_databases: Callable[[], Awaitable[list[DatabaseInfo]]]
+    database_schema: Callable[[str], Awaitable[DatabaseSchema]]
+    database_sample: Callable[[str, str, int], Awaitable[DatabaseSample]]
+    list_services: Callable[[], Awaitable[list[ServiceInfo]]]
+    service_health: Callable[[], Awaitable[list[ServiceHealth]]]
+    list_files: Callable[[str, str], Awaitable[FileListing]]
+    read_text: Callable[[str, str, int], Awaitable[FileText]]
+    models: Callable[[], Awaitable[list[LoadedModel]]]
+    health: Callable[[], Awaitable[HealthReport]]
+    ready: Callable[[], Awaitable[Readiness]]
