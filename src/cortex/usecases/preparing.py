@@ -1,0 +1,169 @@
+"""From a thing to remember to a row ready to be written: analysed and embedded.
+
+Embedding happens here, before any transaction is open. When the embedder is down the
+memory is stored all the same, found by its words, and embedded later.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from cortex.foundation.canonical import JsonValue, canonical_json
+from cortex.foundation.errors import PayloadTooLarge, Unavailable, ValidationError
+from cortex.foundation.limits import (
+    CONTENT_CHARACTERS_MAX,
+    JSON_DEPTH_MAX,
+    METADATA_BYTES_MAX,
+    NAME_CHARACTERS_MAX,
+    TAG_CHARACTERS_MAX,
+    TAGS_MAX,
+)
+from cortex.inference.ports import Embedder
+from cortex.memory.chunking import Span, chunks
+from cortex.memory.lexical import encode_terms
+from cortex.memory.model import NewMemory
+from cortex.memory.ports import ChunkVector, Prepared, Restored
+from cortex.memory.terms import TermAnalyser
+
+
+@dataclass(frozen=True, slots=True)
+class Preparing:
+    """Analyses and embeds; the one way content becomes a row."""
+
+    embedder: Embedder
+    analyser: TermAnalyser
+    count_tokens: Callable[[str], int]
+
+    async def __call__(
+        self,
+        items: Sequence[NewMemory],
+        restored: Sequence[Restored | None] | None = None,
+    ) -> list[Prepared]:
+        """Return one row an item, in order.
+
+        Raises:
+            ValidationError: an item breaks a limit; ``field`` names it with its index.
+        """
+        for index, item in enumerate(items):
+            check_item(item, f"items[{index}]")
+        spans = [chunks(item.content, self.count_tokens) for item in items]
+        vectors = await self._embedded(items, spans)
+        space = self.embedder.info.space
+        past = restored or [None] * len(items)
+        return [
+            Prepared(
+                item,
+                encode_terms(self.analyser.counts(embedded_text(item, item.content))),
+                vectors=found,
+                space=None if found is None else space,
+                restored=former,
+            )
+            for item, found, former in zip(items, vectors, past, strict=True)
+        ]
+
+    async def vectors(self, item: NewMemory) -> tuple[ChunkVector, ...]:
+        """Return the vectors of one item in the embedder's space.
+
+        Raises:
+            Unavailable: the embedder is down.
+        """
+        spans = chunks(item.content, self.count_tokens)
+        texts = [embedded_text(item, span.of(item.content)) for span in spans]
+        found = await self.embedder.embed(texts)
+        return tuple(
+            ChunkVector(span.start, span.end, vector)
+            for span, vector in zip(spans, found, strict=True)
+        )
+
+    async def _embedded(
+        self, items: Sequence[NewMemory], spans: Sequence[Sequence[Span]]
+    ) -> list[tuple[ChunkVector, ...] | None]:
+        texts = [
+            embedded_text(item, span.of(item.content))
+            for item, parts in zip(items, spans, strict=True)
+            for span in parts
+        ]
+        try:
+            vectors = iter(await self.embedder.embed(texts))
+        except Unavailable:
+            return [None] * len(items)
+        return [
+            tuple(ChunkVector(s.start, s.end, next(vectors)) for s in parts)
+            for parts in spans
+        ]
+
+
+def embedded_text(item: NewMemory, part: str) -> str:
+    """Return what recall understands of a part: who said it, and what."""
+    return f"{item.author}: {part}" if item.author else part
+
+
+def check_item(item: NewMemory, where: str) -> None:
+    """Raise ``ValidationError`` naming the field and the limit an item breaks."""
+    if not item.content.strip():
+        field = f"{where}.content"
+        raise ValidationError(f"{field} must not be empty", field=field)
+    _check_length(item.content, CONTENT_CHARACTERS_MAX, f"{where}.content")
+    for name in ("author", "kind", "session_id", "agent_id", "user_id"):
+        _check_length(getattr(item, name) or "", NAME_CHARACTERS_MAX, f"{where}.{name}")
+    if not 0.0 <= item.importance <= 1.0:
+        field = f"{where}.importance"
+        raise ValidationError(f"{field} must be between 0 and 1", field=field)
+    _check_tags(item.tags, f"{where}.tags")
+    check_metadata(item.metadata, f"{where}.metadata")
+    if item.ttl_seconds is not None and not item.ttl_seconds > 0:
+        field = f"{where}.ttl_seconds"
+        raise ValidationError(f"{field} must be above 0", field=field)
+    _check_validity(item, where)
+
+
+def check_metadata(metadata: Mapping[str, JsonValue], field: str) -> None:
+    """Raise ``ValidationError`` when metadata is too deep or too large."""
+    if _depth(dict(metadata)) > JSON_DEPTH_MAX:
+        message = f"{field} must not be nested deeper than {JSON_DEPTH_MAX}"
+        raise ValidationError(message, field=field, limit=JSON_DEPTH_MAX)
+    size = len(canonical_json(dict(metadata)))
+    if size > METADATA_BYTES_MAX:
+        message = f"{field} has {size} bytes; the limit is {METADATA_BYTES_MAX}"
+        raise PayloadTooLarge(message, field=field, limit=METADATA_BYTES_MAX)
+
+
+def _check_tags(tags: Sequence[str], field: str) -> None:
+    if len(tags) > TAGS_MAX:
+        message = f"{field} has {len(tags)} tags; the limit is {TAGS_MAX}"
+        raise ValidationError(message, field=field, limit=TAGS_MAX)
+    for tag in tags:
+        _check_length(tag, TAG_CHARACTERS_MAX, field)
+
+
+def _check_validity(item: NewMemory, where: str) -> None:
+    start, end = item.valid_from, item.valid_to
+    if start is not None and end is not None and end <= start:
+        field = f"{where}.valid_to"
+        raise ValidationError(f"{field} must be after valid_from", field=field)
+
+
+def _check_length(text: str, limit: int, field: str) -> None:
+    if len(text) > limit:
+        message = f"{field} has {len(text)} characters; the limit is {limit}"
+        raise PayloadTooLarge(message, field=field, limit=limit)
+    if "\0" in text:
+        raise ValidationError(f"{field} must not hold a NUL character", field=field)
+    # A lone surrogate is not a character: no file could carry it.
+    if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
+        raise ValidationError(f"{field} is not valid Unicode text", field=field)
+
+
+def _depth(value: JsonValue) -> int:
+    """Return the nesting depth, counted without recursion and cut above the limit."""
+    level: list[JsonValue] = [value]
+    depth = 0
+    while level and depth <= JSON_DEPTH_MAX:
+        inner: list[JsonValue] = []
+        for part in level:
+            if isinstance(part, dict):
+                inner.extend(part.values())
+            elif isinstance(part, list):
+                inner.extend(part)
+        level = inner
+        depth += 1
+    return depth
