@@ -1,0 +1,1 @@
+"""Every request the server understands, as pure functions that return a ``Call``."""

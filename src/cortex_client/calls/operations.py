@@ -1,0 +1,59 @@
+"""Health, readiness, and the stream of events."""
+
+from typing import Unpack
+
+from cortex_client.call import Answer, Call, Flow, Traced, traced
+from cortex_client.decoding import decode
+from cortex_client.sse import EventReader
+from cortex_client.wire import Event, Health, Readiness
+
+_OK = 200
+_NOT_READY = 503
+
+
+class EventOptions(Traced, total=False):
+    """``last_event_id``: go on after this event, without a gap."""
+
+    last_event_id: str | None
+
+
+def health(**options: Unpack[Traced]) -> Call[Health]:
+    """Return the health of the server; an unhealthy one answers, too."""
+    return Call(
+        "GET",
+        "/healthz",
+        lambda answer: decode(Health, answer.body),
+        headers=traced(options.get("correlation_id")),
+        accept=frozenset({_NOT_READY}),
+    )
+
+
+def ready(**options: Unpack[Traced]) -> Call[Readiness]:
+    """Return whether the server takes traffic now."""
+    return Call(
+        "GET",
+        "/ready",
+        _readiness,
+        headers=traced(options.get("correlation_id")),
+        accept=frozenset({_NOT_READY}),
+    )
+
+
+def events(**options: Unpack[EventOptions]) -> Flow[Event]:
+    """Stream what happens at the server; ends when the connection does."""
+    last = options.get("last_event_id")
+    return Flow(
+        "/events/stream",
+        EventReader,
+        headers={
+            "Accept": "text/event-stream",
+            **traced(options.get("correlation_id")),
+            **({} if last is None else {"Last-Event-ID": last}),
+        },
+    )
+
+
+def _readiness(answer: Answer) -> Readiness:
+    body = answer.body if isinstance(answer.body, dict) else {}
+    reason = body.get("reason") or body.get("detail") or ""
+    return Readiness(answer.status == _OK, str(reason))
