@@ -1,0 +1,1 @@
+"""Logs, metrics and correlation: what the operator sees of every request."""

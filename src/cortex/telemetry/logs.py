@@ -1,0 +1,223 @@
+"""Structured logs: one event a line, as JSON or for a console; never any content.
+
+A logger is an object that is handed on; nothing here is global. Secrets are masked by
+the name of their field and by their shape; texts of users are replaced by their
+length, whatever field they come in.
+"""
+
+import logging
+import re
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import IO, Any, Protocol, cast
+
+import orjson
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from cortex.foundation.clock import Clock
+from cortex.foundation.errors import ValidationError
+from cortex.telemetry import correlation
+
+LEVELS: Mapping[str, int] = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+    "critical": logging.CRITICAL,
+}
+"""Names accepted on the command line and in ``CORTEX_LOG_LEVEL``."""
+
+_MASK = "[redacted]"
+_SECRET_NAME = re.compile(
+    r"(?:^|_)(?:token|tokens|secret|password|passwd|authorization|cookie|api_?key|"
+    r"signing_key|private_key|credential|credentials)$",
+    re.IGNORECASE,
+)
+_SECRET_SHAPE = re.compile(
+    r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=\-]+"
+    r"|\b(?:sk|pk|ghp|xox[abp])[-_][A-Za-z0-9_\-]{16,}"
+    r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
+    r"|(?<=[?&]token=)[^&\s]+"
+)
+_CONTENT_NAMES = frozenset(
+    {"content", "text", "query", "prompt", "raw_output", "body", "messages", "items"}
+)
+
+
+class Logger(Protocol):
+    """What a component may log with; ``event`` is a constant, facts are fields."""
+
+    def debug(self, event: str, /, **fields: Any) -> Any:
+        """Log what only a developer wants."""
+        ...
+
+    def info(self, event: str, /, **fields: Any) -> Any:
+        """Log what an operator may want."""
+        ...
+
+    def warning(self, event: str, /, **fields: Any) -> Any:
+        """Log what an operator should look at some time."""
+        ...
+
+    def error(self, event: str, /, **fields: Any) -> Any:
+        """Log what failed; ``exc_info=True`` adds the traceback."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LogOptions:
+    """How to log.
+
+    Attributes:
+        level: one of ``LEVELS``.
+        json: JSON lines; otherwise aligned text for a person.
+        brand: on every line, as are ``service`` and ``version``.
+    """
+
+    level: str = "info"
+    json: bool = True
+    brand: str = "brAInwav"
+    service: str = "cortex"
+    version: str = ""
+
+
+def build_logger(
+    options: LogOptions, clock: Clock, stream: IO[str] | None = None
+) -> Logger:
+    """Return a logger that writes to ``stream`` (standard error by default)."""
+    processors: list[Processor] = [
+        structlog.processors.add_log_level,
+        _stamp(options, clock),
+        _traceback,
+        _redact,
+        _json if options.json else _console(),
+    ]
+    logger = structlog.wrap_logger(
+        structlog.WriteLogger(cast("Any", stream or sys.stderr)),
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(_level(options.level)),
+        cache_logger_on_first_use=True,
+    )
+    return cast("Logger", logger)
+
+
+class StdlibBridge(logging.Handler):
+    """Carries records of libraries that use ``logging`` into a structured logger."""
+
+    def __init__(self, logger: Logger) -> None:
+        """Take the logger to write to."""
+        super().__init__()
+        self._logger = logger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record; its exception, if any, goes along."""
+        level = "debug"
+        for name, threshold in LEVELS.items():
+            if record.levelno >= threshold:
+                level = name
+        method = getattr(self._logger, level)
+        method(record.getMessage(), logger=record.name, exc_info=record.exc_info)
+
+
+def route_stdlib(logger: Logger, level: str, *names: str) -> None:
+    """Send the named library loggers (such as ``uvicorn``) through ``logger``."""
+    for name in names:
+        library = logging.getLogger(name)
+        library.handlers = [StdlibBridge(logger)]
+        library.setLevel(_level(level))
+        library.propagate = False
+
+
+def _level(name: str) -> int:
+    try:
+        return LEVELS[name.lower()]
+    except KeyError:
+        message = f"log level {name!r} is not one of {', '.join(LEVELS)}"
+        raise ValidationError(message, field="log_level") from None
+
+
+def _stamp(options: LogOptions, clock: Clock) -> Processor:
+    def stamp(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+        moment = datetime.fromtimestamp(clock.now(), UTC)
+        event["timestamp"] = moment.isoformat(timespec="milliseconds")
+        event["service"] = options.service
+        event["version"] = options.version
+        event["brand"] = options.brand
+        current = correlation.current()
+        if current:
+            event.setdefault("correlation_id", current)
+        return event
+
+    return stamp
+
+
+def _traceback(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    given = event.pop("exc_info", None)
+    if not given:
+        return event
+    if isinstance(given, BaseException):
+        error: BaseException | None = given
+    else:
+        error = (given if isinstance(given, tuple) else sys.exc_info())[1]
+    if error is not None:
+        event["exception"] = "".join(traceback.format_exception(error))
+    return event
+
+
+def _redact(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    return {key: redact(key, value) for key, value in event.items()}
+
+
+def redact(name: str, value: object) -> object:
+    """Return ``value`` as it may be shown under ``name``."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if _SECRET_NAME.search(name):
+        return _MASK
+    if name in _CONTENT_NAMES:
+        return f"[{len(value)} long]" if hasattr(value, "__len__") else _MASK
+    return _redact_within(name, value)
+
+
+def _redact_within(name: str, value: object) -> object:
+    if isinstance(value, str):
+        return _SECRET_SHAPE.sub(_MASK, value)
+    if isinstance(value, Mapping):
+        return {str(key): redact(str(key), item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [redact(name, item) for item in value]
+    return _SECRET_SHAPE.sub(_MASK, str(value))
+
+
+def _json(_logger: WrappedLogger, _name: str, event: EventDict) -> str:
+    return orjson.dumps(_printable(event), option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def _printable(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Replace lone surrogates, which JSON cannot carry."""
+    return {
+        key: value.encode("utf-8", "backslashreplace").decode()
+        if isinstance(value, str)
+        else value
+        for key, value in event.items()
+    }
+
+
+def _console() -> Callable[[WrappedLogger, str, EventDict], str]:
+    renderer = structlog.dev.ConsoleRenderer(colors=False)
+
+    def render(logger: WrappedLogger, name: str, event: EventDict) -> str:
+        exception = event.pop("exception", "")
+        shown = {
+            key: value
+            for key, value in event.items()
+            if key not in {"service", "version"}
+        }
+        line = renderer(logger, name, shown)
+        return f"{line}\n{exception}" if exception else line
+
+    return render

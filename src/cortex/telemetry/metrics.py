@@ -1,0 +1,139 @@
+"""Numbers for Prometheus, in a registry of their own.
+
+Names and labels are the operator's interface: they are listed in
+``docs/reference/metrics.md`` and only grow.
+"""
+
+from dataclasses import dataclass
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+"""Histogram bounds: the goals of 25, 50, 100, 250 ms and 1 s are among them."""
+
+UNMATCHED_ROUTE = "(unmatched)"
+"""Route label of requests to no route: raw paths would grow without bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestSample:
+    """One finished request; ``route`` is the template, never the raw path."""
+
+    route: str
+    method: str
+    status: int
+    seconds: float
+
+
+class Metrics:
+    """Every metric of the service; safe to use from any thread."""
+
+    def __init__(self, *, brand: str, version: str) -> None:
+        """Register everything, in a fresh registry."""
+        self.registry = CollectorRegistry()
+        self._declare_requests()
+        self._declare_memory()
+        self._declare_models()
+        ProcessCollector(registry=self.registry)
+        info = Info("cortex_build", "Which build runs", registry=self.registry)
+        info.info({"brand": brand, "version": version})
+
+    def _declare_requests(self) -> None:
+        labels = ("route", "method", "status")
+        self._requests = Counter(
+            "cortex_http_requests",
+            "HTTP requests finished, by route template and status class",
+            labels,
+            registry=self.registry,
+        )
+        self._request_seconds = Histogram(
+            "cortex_http_request_seconds",
+            "Time from the request's first byte to the answer's last",
+            labels,
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.requests_in_flight = Gauge(
+            "cortex_http_requests_in_flight",
+            "HTTP requests being worked on",
+            registry=self.registry,
+        )
+        self.errors = Counter(
+            "cortex_errors",
+            "Requests refused or failed, by error code",
+            ("code",),
+            registry=self.registry,
+        )
+
+    def _declare_memory(self) -> None:
+        self.memories_stored = Counter(
+            "cortex_memories_stored",
+            "Memories acknowledged as durable",
+            registry=self.registry,
+        )
+        self.memories_existing = Counter(
+            "cortex_memories_existing",
+            "Memories that were there already",
+            registry=self.registry,
+        )
+        self.memories_forgotten = Counter(
+            "cortex_memories_forgotten",
+            "Memories removed from every file",
+            registry=self.registry,
+        )
+        self.searches = Counter(
+            "cortex_searches",
+            "Searches answered, by mode",
+            ("mode",),
+            registry=self.registry,
+        )
+        self.searches_low_confidence = Counter(
+            "cortex_searches_low_confidence",
+            "Searches whose best hit was below the relevance floor",
+            registry=self.registry,
+        )
+        self.contexts_built = Counter(
+            "cortex_contexts_built", "Contexts packed", registry=self.registry
+        )
+        self.context_tokens = Histogram(
+            "cortex_context_tokens",
+            "Tokens of a packed context",
+            buckets=(256, 512, 1024, 2048, 4096, 8192, 16384, 65536),
+            registry=self.registry,
+        )
+
+    def _declare_models(self) -> None:
+        self.embeddings = Counter(
+            "cortex_embeddings",
+            "Texts embedded, by where the vector came from (cache or model)",
+            ("source",),
+            registry=self.registry,
+        )
+        self.embedding_seconds = Histogram(
+            "cortex_embedding_seconds",
+            "Time to embed one request's texts",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+
+    def request(self, sample: RequestSample) -> None:
+        """Count one finished request."""
+        status = f"{sample.status // 100}xx"
+        labels = (sample.route, sample.method, status)
+        self._requests.labels(*labels).inc()
+        self._request_seconds.labels(*labels).observe(sample.seconds)
+
+    def render(self) -> bytes:
+        """Return all metrics in the Prometheus text format."""
+        return generate_latest(self.registry)
