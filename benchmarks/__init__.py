@@ -1,0 +1,1 @@
+"""One runnable file a claim; each prints its figure, a baseline and the ratio."""

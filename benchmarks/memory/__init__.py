@@ -1,0 +1,1 @@
+"""Claims about memory: retrieval quality, budgets, the floor, latency and writes."""
