@@ -1,0 +1,1 @@
+"""Events between rooms: what may be said, and who hears it in this process."""

@@ -1,0 +1,1 @@
+"""Durable state: SQLite with one writer, migrations, the outbox, key-values."""
