@@ -1,0 +1,495 @@
+"""The one tree of settings and the one reader of files and environment.
+
+Layers, the later wins: built-in defaults, ``cortex.toml`` (or ``CORTEX_CONFIG``), the
+environment (``CORTEX_…``, nested by ``__``), a folder of secrets
+(``CORTEX_SECRETS_DIR``, one file a value), and overrides such as command-line flags.
+A name nobody reads is refused, with the closest one that somebody does.
+"""
+
+import difflib
+import ipaddress
+import json
+import os
+import stat
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import ValidationError as PydanticError
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+from cortex.foundation.errors import CortexError, ValidationError
+from cortex.security.tokens import TokenRecord, parse_tokens
+
+PREFIX = "CORTEX_"
+SIGNING_KEY_BYTES_MIN = 16
+"""A shorter key could be guessed; 32 random bytes are a good one."""
+
+_NOT_SETTINGS = frozenset(
+    {
+        "CORTEX_CONFIG",
+        "CORTEX_SECRETS_DIR",
+        "CORTEX_URL",
+        "CORTEX_TOKEN",
+        "CORTEX_TIMEOUT",
+        "CORTEX_MAX_RETRIES",
+        "CORTEX_PY_FAST_TEST",
+    }
+)
+"""Names that others read: this module's own, and the client's."""
+
+_MASK = "********"
+
+
+class ConfigurationError(CortexError):
+    """The settings cannot be used; the message names each wrong one."""
+
+    code = "CONFIGURATION_ERROR"
+
+
+class Environment(StrEnum):
+    """Where this server runs; production is strict about keys and tokens."""
+
+    DEVELOPMENT = "development"
+    TEST = "test"
+    PRODUCTION = "production"
+
+
+class LogLevel(StrEnum):
+    """The least severe event that is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+    CRITICAL = "critical"
+
+
+class VectorBackend(StrEnum):
+    """What finds near vectors."""
+
+    USEARCH = "usearch"
+    FAISS = "faiss"
+    CHROMA = "chroma"
+    MEMORY = "memory"
+    PGVECTOR = "pgvector"
+
+
+class EmbeddingProvider(StrEnum):
+    """Where vectors come from."""
+
+    BUNDLED = "bundled"
+    HUGGINGFACE = "huggingface"
+    OPENAI = "openai"
+
+
+class OpenAI(BaseModel):
+    """An OpenAI-compatible endpoint for embeddings."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    base_url: str = Field(
+        "https://api.openai.com/v1", description="Root of the API, with its version."
+    )
+    api_key: SecretStr | None = Field(None, description="Key sent as bearer token.")
+
+
+class Settings(BaseSettings):
+    """Everything that can be set; each field is read by the composition root."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    env: Environment = Field(
+        Environment.DEVELOPMENT,
+        description="development, test or production; production refuses weak set-ups.",
+    )
+    home: Path = Field(
+        Path("~/.local/share/cortex"),
+        description="Folder of everything that must survive a restart.",
+    )
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(4949, ge=0, le=65535, description="Port; 0 takes a free one.")
+    workers: int = Field(1, ge=1, le=64, description="Server processes.")
+    log_level: LogLevel = Field(LogLevel.INFO, description="Least severe event logged.")
+    json_logs: bool = Field(
+        default=True, description="Log JSON lines instead of text for a person."
+    )
+    brand: str = Field(
+        "brAInwav",
+        min_length=1,
+        max_length=64,
+        description="Name on log lines, in cortex_build_info and in health answers.",
+    )
+    tokens: SecretStr = Field(
+        SecretStr(""),
+        description="Bearer tokens, name:token:scope+scope[:tenant],… or JSON.",
+    )
+    signing_key: SecretStr | None = Field(
+        None, description="Key that signs context packs, 16 bytes or more."
+    )
+    signing_key_file: Path | None = Field(
+        None, description="File that holds the signing key; not readable by others."
+    )
+    db_path: Path | None = Field(
+        None, description="SQLite file of all memory; HOME/cortex.db when not set."
+    )
+    vector_backend: VectorBackend = Field(
+        VectorBackend.MEMORY, description="What finds near vectors."
+    )
+    embedding_provider: EmbeddingProvider = Field(
+        EmbeddingProvider.BUNDLED, description="Where vectors come from."
+    )
+    embedding_model: str = Field(
+        "",
+        max_length=200,
+        description="Model name or ONNX folder; empty takes the provider's default.",
+    )
+    openai: OpenAI = Field(
+        default_factory=OpenAI, description="Endpoint of the openai provider."
+    )
+    fast_test: bool = Field(
+        default=False,
+        description="Swap the models for small deterministic ones.",
+    )
+    max_token_budget: int = Field(
+        4096,
+        ge=100,
+        le=128_000,
+        description="Budget of a context not given one, tokens.",
+    )
+    default_ttl: int = Field(
+        120, ge=1, le=86_400, description="Seconds a snapshot stays fresh."
+    )
+    context_size_cap: int = Field(
+        30_720, ge=2_048, le=1_048_576, description="Largest snapshot, bytes."
+    )
+    rate_limit_per_minute: int = Field(
+        6_000, ge=1, le=1_000_000, description="Requests one client may send a minute."
+    )
+    drain_seconds: float = Field(
+        30.0, ge=0, le=300, description="Longest wait for requests in flight on stop."
+    )
+    redis_url: SecretStr | None = Field(
+        None, description="Redis for hot state shared by processes; in memory without."
+    )
+    databases: dict[str, Path] = Field(
+        default_factory=dict, description="SQLite files shown under /db, by name."
+    )
+    services: dict[str, str] = Field(
+        default_factory=dict, description="Health URLs shown under /svc, by name."
+    )
+    fs_roots: dict[str, Path] = Field(
+        default_factory=dict, description="Folders readable under /fs, by name."
+    )
+
+    @field_validator("tokens", mode="before")
+    @classmethod
+    def _tokens_as_text(cls, value: object) -> object:
+        """Let files write tokens as a table."""
+        return json.dumps(value) if isinstance(value, dict) else value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003  the parent's signature
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take only what ``load`` hands over: it has merged the layers already."""
+        return (init_settings,)
+
+    @property
+    def home_folder(self) -> Path:
+        """Return ``home`` with ``~`` resolved."""
+        return self.home.expanduser()
+
+    @property
+    def database_file(self) -> Path:
+        """Return the SQLite file of all memory."""
+        path = self.db_path or self.home_folder / "cortex.db"
+        return path.expanduser()
+
+    @property
+    def open_access(self) -> bool:
+        """Return whether callers need no token: development, loopback, none set."""
+        return (
+            self.env is not Environment.PRODUCTION
+            and is_loopback(self.host)
+            and not self.tokens.get_secret_value().strip()
+        )
+
+    def token_records(self) -> tuple[TokenRecord, ...]:
+        """Return the tokens, hashed."""
+        return parse_tokens(self.tokens.get_secret_value())
+
+    def signing_key_bytes(self) -> bytes | None:
+        """Return the explicit signing key; None when there is none.
+
+        Raises:
+            ConfigurationError: the key file cannot be read, or the key is too short.
+        """
+        if self.signing_key is not None:
+            key = self.signing_key.get_secret_value().encode()
+        elif self.signing_key_file is not None:
+            key = _read_key(self.signing_key_file.expanduser())
+        else:
+            return None
+        if len(key) < SIGNING_KEY_BYTES_MIN:
+            message = f"the signing key is shorter than {SIGNING_KEY_BYTES_MIN} bytes"
+            raise ConfigurationError(
+                message, hint="Make one with: openssl rand -hex 32", field="signing_key"
+            )
+        return key
+
+    def check(self) -> None:
+        """Raise ``ConfigurationError`` unless a server may start so."""
+        problems = list(_faults(self))
+        if self.env is Environment.PRODUCTION:
+            problems.extend(_production_faults(self))
+        if problems:
+            raise ConfigurationError(
+                "cannot start: " + "; ".join(problems), problems=problems
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """One setting as ``cortex config show`` prints it; secrets are masked."""
+
+    name: str
+    variable: str
+    value: str
+    source: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Settings, and from which layer each value came."""
+
+    settings: Settings
+    sources: Mapping[str, str]
+
+    def describe(self) -> list[Described]:
+        """Return every setting with its source, in the order of the tree."""
+        return list(_described(self.settings, self.sources))
+
+
+def load(overrides: Mapping[str, object] | None = None) -> Loaded:
+    """Read all layers and return the settings.
+
+    Args:
+        overrides: values that win over everything, by field name; None values do not
+            count, so that unset command-line flags can be passed as they are.
+
+    Raises:
+        ConfigurationError: an unknown name, a wrong value or an unreadable file.
+    """
+    _refuse_unknown_variables()
+    given = {
+        key: value for key, value in (overrides or {}).items() if value is not None
+    }
+    layers = (
+        ("file", _file_layer()),
+        ("environment", _environment_layer()),
+        ("secrets", _secrets_layer()),
+        ("override", given),
+    )
+    merged: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for layer, values in layers:
+        _merge(merged, values)
+        sources.update(dict.fromkeys(_leaves(values), layer))
+    try:
+        settings = Settings(**merged)
+    except PydanticError as error:
+        raise _explained(error, sources) from None
+    return Loaded(settings, sources)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach ``host``."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _file_layer() -> dict[str, Any]:
+    explicit = os.environ.get("CORTEX_CONFIG")
+    path = Path(explicit or "cortex.toml").expanduser()
+    try:
+        text = path.read_text(encoding="utf-8")
+        return tomllib.loads(text)
+    except FileNotFoundError:
+        if explicit is None:
+            return {}
+        raise _unusable(f"CORTEX_CONFIG names {path}, which is not there") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise _unusable(f"{path} cannot be read: {error}") from None
+
+
+def _environment_layer() -> dict[str, Any]:
+    try:
+        values = EnvSettingsSource(Settings)()
+    except SettingsError as error:
+        raise _unusable(f"{error}; write it as JSON") from None
+    legacy = os.environ.get("CORTEX_PY_FAST_TEST")
+    if legacy is not None:
+        values.setdefault("fast_test", legacy)
+    return values
+
+
+def _secrets_layer() -> dict[str, Any]:
+    folder = os.environ.get("CORTEX_SECRETS_DIR")
+    if folder is None:
+        return {}
+    path = Path(folder).expanduser()
+    if not path.is_dir():
+        raise _unusable(f"CORTEX_SECRETS_DIR names {path}, which is not a folder")
+    return SecretsSettingsSource(Settings, secrets_dir=path)()
+
+
+def _refuse_unknown_variables() -> None:
+    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
+    for name in os.environ:
+        upper = name.upper()
+        if not upper.startswith(PREFIX) or upper in _NOT_SETTINGS:
+            continue
+        if upper.partition("__")[0] not in known:
+            raise _unknown(name, known | _NOT_SETTINGS)
+
+
+def _unknown(name: str, known: set[str]) -> ConfigurationError:
+    close = difflib.get_close_matches(name.upper(), sorted(known), n=1)
+    hint = f"Did you mean {close[0]}?" if close else "'cortex config show' lists all."
+    return ConfigurationError(f"{name} is not a setting", hint=hint, field=name)
+
+
+def _unusable(message: str) -> ConfigurationError:
+    return ConfigurationError(message, hint="See docs/reference/settings.md.")
+
+
+def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
+    """Merge nested tables; name-to-value maps of a later layer add to earlier ones."""
+    for key, value in values.items():
+        present = into.get(key)
+        if isinstance(present, dict) and isinstance(value, Mapping):
+            _merge(present, value)
+        else:
+            into[key] = dict(value) if isinstance(value, Mapping) else value
+
+
+def _leaves(values: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in values.items():
+        if isinstance(value, Mapping) and key == "openai":
+            yield from (f"{key}.{name}" for name in value)
+        else:
+            yield key
+
+
+def _explained(error: PydanticError, sources: Mapping[str, str]) -> ConfigurationError:
+    """Turn pydantic's findings into one line, without the values."""
+    fields = [str(key) for key in Settings.model_fields]
+    parts = []
+    for fault in error.errors(include_input=False, include_url=False):
+        name = ".".join(str(part) for part in fault["loc"])
+        source = sources.get(name, sources.get(name.partition(".")[0], "default"))
+        if fault["type"] == "extra_forbidden":
+            close = difflib.get_close_matches(name, fields, n=1)
+            reason = f"not a setting{f' (did you mean {close[0]}?)' if close else ''}"
+        else:
+            reason = fault["msg"]
+        parts.append(f"{name} (from {source}): {reason}")
+    return ConfigurationError("; ".join(parts), problems=parts)
+
+
+def _faults(settings: Settings) -> Iterator[str]:
+    try:
+        settings.token_records()
+    except ValidationError as error:
+        yield f"CORTEX_TOKENS: {error}"
+    try:
+        settings.signing_key_bytes()
+    except ConfigurationError as error:
+        yield str(error)
+
+
+def _production_faults(settings: Settings) -> Iterator[str]:
+    key, file = settings.signing_key, settings.signing_key_file
+    if key is None and file is None:
+        yield (
+            "CORTEX_ENV=production needs an explicit signing key "
+            "(CORTEX_SIGNING_KEY or CORTEX_SIGNING_KEY_FILE)"
+        )
+    if not settings.tokens.get_secret_value().strip():
+        yield "CORTEX_ENV=production needs CORTEX_TOKENS: nobody may call it otherwise"
+    elif any(not record.strong for record in _records(settings)):
+        yield "CORTEX_ENV=production refuses tokens shorter than 16 characters"
+    if key is None and file is not None and _open_to_others(file.expanduser()):
+        yield f"the key file {file} is readable by everyone (chmod 600 {file})"
+
+
+def _records(settings: Settings) -> tuple[TokenRecord, ...]:
+    try:
+        return settings.token_records()
+    except ValidationError:
+        return ()
+
+
+def _open_to_others(path: Path) -> bool:
+    try:
+        return bool(path.stat().st_mode & stat.S_IRWXO)
+    except OSError:
+        return False
+
+
+def _read_key(path: Path) -> bytes:
+    try:
+        return path.read_bytes().strip()
+    except OSError as error:
+        message = f"the key file {path} cannot be read: {error.strerror}"
+        raise ConfigurationError(message, field="signing_key_file") from None
+
+
+def _described(settings: Settings, sources: Mapping[str, str]) -> Iterator[Described]:
+    for path, model in (("", settings), ("openai", settings.openai)):
+        for name, field in type(model).model_fields.items():
+            value = getattr(model, name)
+            if isinstance(value, BaseModel):
+                continue
+            full = f"{path}.{name}" if path else name
+            yield Described(
+                name=full,
+                variable=PREFIX + full.upper().replace(".", "__"),
+                value=_shown(value),
+                source=sources.get(full, "default"),
+                description=field.description or "",
+            )
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return _MASK if value.get_secret_value() else ""
+    if value is None:
+        return ""
+    if isinstance(value, dict):
+        return json.dumps({key: str(item) for key, item in value.items()})
+    return str(value).lower() if isinstance(value, bool) else str(value)
