@@ -109,9 +109,8 @@ def main() -> int:
         missed = [v.name for v in VIOLATIONS if not breaks(v, sources)]
     for name in missed:
         print(f"no contract noticed: {name}")
-    print(
-        f"contracts: {len(VIOLATIONS) - len(missed)} of {len(VIOLATIONS)} violations noticed"
-    )
+    total = len(VIOLATIONS)
+    print(f"contracts: {total - len(missed)} of {total} violations noticed")
     return 1 if missed else 0
 
 
