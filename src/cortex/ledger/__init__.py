@@ -1,0 +1,1 @@
+"""The audit ledger: an append-only log that outsiders can verify."""

@@ -1,0 +1,314 @@
+"""What one leaf of the log is, byte for byte (pure).
+
+A leaf is canonical JSON (RFC 8785) of two members::
+
+    {"chain":{"index":7,"prev":"…","time":"2026-01-02T03:04:05.000006Z","v":1},
+     "event":{"actor":…,"correlation_id":…,"data":…,"id":…,"kind":…,"subject":…,
+              "tenant":…}}
+
+``prev`` is the leaf hash of the entry before, so that a local edit shows at once
+without a tree. The bytes are stored and hashed as they are; nothing is ever
+serialized anew.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+
+from cortex.foundation.canonical import JsonValue, canonical_json, sha256_hex
+from cortex.foundation.errors import ValidationError
+from cortex.ledger.merkle import leaf_hash
+from cortex.ledger.model import AGENT_CALL, AgentCall, Outcome, SystemEvent
+from cortex.ledger.tiles import ENTRY_BYTES_MAX
+
+FORMAT_VERSION = 1
+NO_PREVIOUS = "0" * 64
+"""The ``prev`` of the first entry."""
+
+CHAIN_BYTES = 200
+"""Bytes kept free for the chain member when deciding whether a body is too long."""
+
+TIME_CHARACTERS = 27
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECONDS = 1_000_000
+_INTEGER_MAX = 2**53 - 1
+_FLOAT_PLAIN_MIN = 1e-4
+_FLOAT_PLAIN_MAX = 1e15
+_DEPTH_MAX = 64
+_EVENT_MEMBERS = frozenset(
+    ("actor", "correlation_id", "data", "id", "kind", "subject", "tenant")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Commitments:
+    """What an entry says of content that is kept encrypted elsewhere.
+
+    Attributes:
+        key: number of the subject's key.
+        sha256: hash of the ciphertext, which also names it.
+        fields: for each field a salted commitment, hexadecimal.
+    """
+
+    key: int
+    sha256: str
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An entry that has no place in the log yet.
+
+    Attributes:
+        event: canonical bytes of the ``event`` member.
+        id: the entry's id.
+        kind: what it records.
+        tenant: whose it is.
+        run_id: the caller's run.
+        correlation_id: what it is tied to.
+        agent: which agent acted.
+        outcome: how it ended.
+        latency_ms: how long it took.
+        blobs: bodies kept beside the log, by SHA-256.
+    """
+
+    event: bytes
+    id: str
+    kind: str
+    tenant: str
+    run_id: str = ""
+    correlation_id: str = ""
+    agent: str = ""
+    outcome: str = ""
+    latency_ms: float | None = None
+    blobs: tuple[tuple[str, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A parsed leaf.
+
+    Attributes:
+        index: place in the log.
+        prev: leaf hash of the entry before, hexadecimal.
+        time: when it was recorded.
+        event: the rest.
+    """
+
+    index: int
+    prev: str
+    time: str
+    event: Mapping[str, Any]
+
+
+def canonical_bytes(value: JsonValue) -> bytes:
+    """Return canonical JSON; values of the common kind take a fast path.
+
+    Raises:
+        ValidationError: the value has no canonical form.
+    """
+    if _is_plain(value, _DEPTH_MAX):
+        try:
+            return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+        except TypeError as error:
+            message = f"this value has no JSON form: {error}"
+            raise ValidationError(message, field="body") from error
+    return canonical_json(value)
+
+
+def is_canonical(data: bytes) -> bool:
+    """Return whether bytes are JSON in its one canonical spelling."""
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return False
+    if orjson.dumps(value, option=orjson.OPT_SORT_KEYS) == data:
+        return True
+    try:
+        return canonical_json(value) == data
+    except ValidationError:
+        return False
+
+
+def time_text(microseconds: int) -> str:
+    """Return epoch microseconds as RFC 3339 text in UTC of fixed length."""
+    moment = _EPOCH + timedelta(microseconds=microseconds)
+    return f"{moment.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+
+
+def time_microseconds(text: str) -> int:
+    """Return epoch microseconds of such a text.
+
+    Raises:
+        ValueError: the text is not such a time.
+    """
+    passed = datetime.fromisoformat(text) - _EPOCH
+    return (passed.days * 86_400 + passed.seconds) * _MICROSECONDS + passed.microseconds
+
+
+def call_draft(
+    call: AgentCall, entry_id: str, commitments: Commitments | None
+) -> Draft:
+    """Return the entry of an agent call; its content is only committed to."""
+    data: dict[str, JsonValue] = {
+        "agent": call.agent_name,
+        "context_refs": list(call.context_refs),
+        "latency_ms": call.latency_ms,
+        "method": call.method_name,
+        "model": call.model_name,
+        "outcome": call.outcome.value,
+        "parse": {
+            "confidence": call.parse_confidence,
+            "ok": call.parse_ok,
+            "strategy": call.parse_strategy,
+        },
+        "policy_decisions": list(call.policy_decisions),
+        "provider": call.provider_name,
+        "run_id": call.run_id,
+        "usage": None if call.usage is None else dict(call.usage),
+    }
+    if commitments is not None:
+        data["sealed"] = {
+            "commitments": dict(commitments.fields),
+            "key": commitments.key,
+            "sha256": commitments.sha256,
+        }
+    header = _header(entry_id, AGENT_CALL, call.correlation_id, call.actor, call.tenant)
+    event, blobs = _event(header, data)
+    return Draft(
+        event=event,
+        id=entry_id,
+        kind=AGENT_CALL,
+        tenant=call.tenant,
+        run_id=call.run_id,
+        correlation_id=call.correlation_id,
+        agent=call.agent_name,
+        outcome=call.outcome.value,
+        latency_ms=call.latency_ms,
+        blobs=blobs,
+    )
+
+
+def event_draft(event: SystemEvent) -> Draft:
+    """Return the entry of a system event."""
+    header = _header(
+        event.id, event.kind, event.correlation_id, event.actor, event.tenant
+    )
+    header["subject"] = event.subject
+    data = dict(event.data)
+    encoded, blobs = _event(header, data)
+    run_id, agent, outcome = (data.get(k) for k in ("run_id", "agent", "outcome"))
+    return Draft(
+        event=encoded,
+        id=event.id,
+        kind=event.kind,
+        tenant=event.tenant,
+        run_id=run_id if isinstance(run_id, str) else "",
+        correlation_id=event.correlation_id,
+        agent=agent if isinstance(agent, str) else "",
+        outcome=outcome if outcome in set(Outcome) else "",
+        blobs=blobs,
+    )
+
+
+def chain_prefix(index: int, prev: str) -> bytes:
+    """Return how a leaf at this place must begin, up to its time."""
+    return b'{"chain":{"index":%d,"prev":"%b","time":"' % (index, prev.encode())
+
+
+CHAIN_END = b'","v":%d},"event":' % FORMAT_VERSION
+"""What stands between the time and the event of a leaf."""
+
+
+def leaf_bytes(index: int, prev: str, time: str, event: bytes) -> bytes:
+    """Return the leaf, given the canonical bytes of its event."""
+    return chain_prefix(index, prev) + time.encode() + CHAIN_END + event + b"}"
+
+
+def parse_leaf(data: bytes) -> Entry:
+    """Read a leaf.
+
+    Raises:
+        ValidationError: it is not a canonical entry of a known version.
+    """
+    if not is_canonical(data):
+        raise ValidationError("an entry is canonical JSON", field="entry")
+    leaf = orjson.loads(data)
+    try:
+        chain, event = leaf["chain"], leaf["event"]
+        entry = Entry(chain["index"], chain["prev"], chain["time"], event)
+        time_microseconds(entry.time)
+        start = chain_prefix(entry.index, entry.prev)
+        known = data.startswith(start + entry.time.encode() + CHAIN_END)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        message = f"an entry lacks a member: {error}"
+        raise ValidationError(message, field="entry") from error
+    if not known or not isinstance(event, dict) or set(event) != _EVENT_MEMBERS:
+        raise ValidationError("an entry has other members", field="entry")
+    return entry
+
+
+def entry_hash(data: bytes) -> str:
+    """Return the leaf hash as the next entry's ``prev`` and as receipts name it."""
+    return leaf_hash(data).hex()
+
+
+def _header(
+    entry_id: str, kind: str, correlation_id: str, actor: str, tenant: str
+) -> dict[str, JsonValue]:
+    return {
+        "actor": actor,
+        "correlation_id": correlation_id,
+        "id": entry_id,
+        "kind": kind,
+        "subject": "",
+        "tenant": tenant,
+    }
+
+
+def _event(
+    header: dict[str, JsonValue], data: dict[str, JsonValue]
+) -> tuple[bytes, tuple[tuple[str, bytes], ...]]:
+    """Return the event's bytes; a long body moves to a blob named by its hash."""
+    event = canonical_bytes({**header, "data": data})
+    if len(event) + CHAIN_BYTES <= ENTRY_BYTES_MAX:
+        return event, ()
+    body = canonical_bytes(data)
+    name = sha256_hex(body)
+    reference: dict[str, JsonValue] = {"blob": {"bytes": len(body), "sha256": name}}
+    event = canonical_bytes({**header, "data": reference})
+    if len(event) + CHAIN_BYTES > ENTRY_BYTES_MAX:
+        message = "the ids and names of an entry are too long"
+        raise ValidationError(message, field="entry", limit=ENTRY_BYTES_MAX)
+    return event, ((name, body),)
+
+
+def _is_plain(value: object, depth: int) -> bool:
+    """Return whether a plain sorted dump of the value is its canonical form.
+
+    That holds for ASCII keys, safe integers and fractions of a middling size; text is
+    escaped alike. The rest goes the slow way.
+    """
+    kind = type(value)
+    if kind is str or value is None or kind is bool:
+        return True
+    if kind is int:
+        return -_INTEGER_MAX <= value <= _INTEGER_MAX  # type: ignore[operator]
+    if kind is float:
+        return _is_plain_float(value)  # type: ignore[arg-type]
+    if depth and kind is dict:
+        return all(
+            type(key) is str and key.isascii() and _is_plain(item, depth - 1)
+            for key, item in value.items()  # type: ignore[attr-defined]
+        )
+    if depth and kind is list:
+        return all(_is_plain(item, depth - 1) for item in value)  # type: ignore[attr-defined]
+    return False
+
+
+def _is_plain_float(value: float) -> bool:
+    return _FLOAT_PLAIN_MIN <= abs(value) < _FLOAT_PLAIN_MAX and not value.is_integer()
