@@ -22,10 +22,11 @@ def settings_page() -> str:
         "# Settings",
         "",
         (
-            "Layers, the later wins: defaults, `cortex.toml` (or the file `CORTEX_CONFIG` "
-            "names), the environment, the folder `CORTEX_SECRETS_DIR` names (one file a "
-            "value), command-line flags. Nested names take `__` in the environment. "
-            "`cortex config show` prints every value with its source, secrets masked."
+            "Layers, the later wins: defaults, `cortex.toml` (or the file "
+            "`CORTEX_CONFIG` names), the environment, the folder `CORTEX_SECRETS_DIR` "
+            "names (one file a value), command-line flags. Nested names take `__` in "
+            "the environment. `cortex config show` prints every value with its "
+            "source, secrets masked."
         ),
         "",
         "| variable | default | meaning |",
