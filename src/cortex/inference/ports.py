@@ -57,6 +57,26 @@ class TextBackend(Protocol):
         """Return how many of the model's own tokens the text has."""
         ...
 
+    def close(self) -> None:
+        """Let go of connections; asking for a vector afterwards fails. Idempotent."""
+        ...
+
+
+class EmbeddingCache(Protocol):
+    """Keeps vectors by the hash of their text, as many as it likes."""
+
+    def get(self, key: bytes) -> Vector | None:
+        """Return the vector, or None when it is not kept."""
+        ...
+
+    def put(self, key: bytes, value: Vector) -> None:
+        """Keep the vector, letting go of others if need be."""
+        ...
+
+    def __len__(self) -> int:
+        """Return how many vectors are kept."""
+        ...
+
 
 class Embedder(Protocol):
     """The embedding service as the other rooms see it."""

@@ -1,0 +1,1 @@
+"""Models: text to vectors, text to token counts."""

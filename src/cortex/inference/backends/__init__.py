@@ -1,0 +1,1 @@
+"""What runs a text model: ONNX files, a hash, or somebody's HTTP service."""

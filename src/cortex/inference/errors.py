@@ -1,0 +1,45 @@
+"""What can go wrong with models.
+
+::
+
+    CortexError
+    ├── Unavailable
+    │   └── EmbeddingUnavailable    no vector now: breaker open, too slow, closed
+    │       └── EmbeddingFailed     this try gave no vector; another may
+    │           └── EmbeddingRefused  it never will: key, model or shape is wrong
+    ├── NotFound
+    │   └── UnknownModel            no such name in the registry
+    └── ModelUnusable               a model's files are missing, altered or broken
+"""
+
+from cortex.foundation.errors import CortexError, NotFound, Unavailable
+
+
+class EmbeddingUnavailable(Unavailable):
+    """No vector can be had now; text can be stored and embedded later."""
+
+    code = "MODEL_UNAVAILABLE"
+
+
+class EmbeddingFailed(EmbeddingUnavailable):
+    """The backend was asked and did not answer with a vector."""
+
+    code = "EMBEDDING_ERROR"
+
+
+class EmbeddingRefused(EmbeddingFailed):
+    """The backend will not give this vector however often it is asked."""
+
+    retryable = False
+
+
+class UnknownModel(NotFound):
+    """No model of this name is known; ``data['known']`` lists those that are."""
+
+    code = "MODEL_NOT_FOUND"
+
+
+class ModelUnusable(CortexError):
+    """The files of a model are missing, are not the ones expected, or do not run."""
+
+    code = "MODEL_UNAVAILABLE"
