@@ -12,6 +12,7 @@ The leaves of this room::
     └── Unavailable
         ├── StorageFull       (foundation) the disk took no more bytes
         ├── StorageBusy       another process held the file for too long
+        ├── StorageUnreachable  the key-value server does not answer
         └── StorageClosed     the database is not open
 
 ``translate`` turns what the driver raises into one of these, so that no other room
@@ -66,6 +67,12 @@ class StorageBusy(Unavailable):
     """Another process held the file longer than a caller should wait."""
 
     code = "STORAGE_BUSY"
+
+
+class StorageUnreachable(Unavailable):
+    """The server that keeps shared state does not answer."""
+
+    code = "STORAGE_UNREACHABLE"
 
 
 class StorageClosed(Unavailable):
