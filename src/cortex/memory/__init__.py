@@ -1,0 +1,1 @@
+"""What is remembered: storing, finding, ageing and forgetting it."""

@@ -1,0 +1,150 @@
+"""Forgetting: rows out of the tables, then their bytes out of every file.
+
+Deleting is done in bounded batches, each a transaction with its event. The scrub that
+follows empties the write-ahead log; callers that forget at the same time share one.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from cortex.foundation.clock import Clock
+from cortex.foundation.tenancy import Namespace
+from cortex.memory import listing, reads, writes
+from cortex.memory.events import EventMaker
+from cortex.memory.filters import Predicate, compile_filter
+from cortex.memory.model import Forgotten, Selection
+from cortex.memory.numbers import Numbers
+from cortex.memory.ports import WriteContext
+from cortex.memory.writes import SQL, Removed
+from cortex.storage import outbox
+from cortex.storage.sqlite import Connection, Database
+
+FORGET_BATCH: Final = 500
+"""Rows in one transaction of a forget: bounds how long it holds the writer."""
+
+_LONG_AGO: Final = -1e300
+"""A time before all: forgetting also finds what has expired and was not swept yet."""
+
+
+class Forgetting:
+    """Removes memories of one database for good."""
+
+    def __init__(
+        self, database: Database, numbers: Numbers, events: EventMaker, clock: Clock
+    ) -> None:
+        """Share the store's database and its parts."""
+        self._database = database
+        self._numbers = numbers
+        self._events = events
+        self._clock = clock
+        self._turn = asyncio.Lock()
+        self._deletions = 0
+        self._scrubbed = 0
+
+    async def by_ids(
+        self, ns: Namespace, ids: Sequence[str], context: WriteContext
+    ) -> Forgotten:
+        """Forget the memories with these ids; those that are not here are skipped."""
+        removed: list[Removed] = []
+        ns_id = self._numbers.namespace(ns)
+        if ns_id is not None:
+            for batch in _batches(ids):
+                removed += await self._delete(ns, ns_id, batch, context)
+        await self.scrub()
+        return self._answer(removed)
+
+    async def by_selection(
+        self, ns: Namespace, selection: Selection, context: WriteContext
+    ) -> Forgotten:
+        """Forget what a selection names, and the conversations that it names whole."""
+        passes = None if selection.where is None else compile_filter(selection.where)
+        removed: list[Removed] = []
+        ns_id = self._numbers.namespace(ns)
+        after: int | None = 0 if ns_id is not None else None
+        while ns_id is not None and after is not None:
+            ids, after = await self._select(ns_id, selection, passes, after)
+            if ids:
+                removed += await self._delete(ns, ns_id, ids, context)
+        if ns_id is not None:
+            await self._forget_sessions(ns_id, selection)
+        await self.scrub()
+        return self._answer(removed)
+
+    async def scrub(self) -> None:
+        """Clear the bytes of all deletions committed so far from the files.
+
+        Raises:
+            StorageBusy: readers held old pages; the deletions stand, call again.
+        """
+        owed = self._deletions
+        async with self._turn:
+            if self._scrubbed >= owed:
+                return
+            covered = self._deletions
+            await self._database.scrub()
+            self._scrubbed = covered
+
+    async def _select(
+        self,
+        ns_id: int,
+        selection: Selection,
+        passes: Predicate | None,
+        after: int,
+    ) -> tuple[list[str], int | None]:
+        query = listing.query_name(selection, oldest_first=True)
+        values = {
+            **listing.parameters(selection),
+            "ns_id": ns_id,
+            "after": after,
+            "now": _LONG_AGO,
+        }
+        rows, more = await self._database.read(
+            lambda c: reads.list_page(c, query, values, FORGET_BATCH, passes)
+        )
+        return [row.id for row in rows], more
+
+    async def _delete(
+        self,
+        ns: Namespace,
+        ns_id: int,
+        ids: Sequence[str],
+        context: WriteContext,
+    ) -> list[Removed]:
+        def unit(connection: Connection) -> list[Removed]:
+            removed = writes.delete(connection, ns_id, ids)
+            if removed:
+                event = self._events.forgotten(ns, removed, context)
+                outbox.append(connection, event)
+            return removed
+
+        removed = await self._database.write(unit)
+        if removed:
+            self._deletions += 1
+        return removed
+
+    async def _forget_sessions(self, ns_id: int, selection: Selection) -> None:
+        """Remove conversations themselves when the selection is about them as such."""
+        names = (selection.session_id, selection.user_id, selection.agent_id)
+        only_names = Selection(session_id=names[0], user_id=names[1], agent_id=names[2])
+        if selection != only_names:
+            return
+
+        def unit(connection: Connection) -> int:
+            values = (ns_id, *names)
+            return connection.execute(SQL["delete_sessions"], values).rowcount
+
+        if await self._database.write(unit):
+            self._deletions += 1
+
+    def _answer(self, removed: Sequence[Removed]) -> Forgotten:
+        return Forgotten(
+            ids=tuple(one.id for one in removed),
+            content_sha256=tuple(one.content_sha256 for one in removed),
+            forgotten_at=self._clock.now(),
+        )
+
+
+def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(ids), FORGET_BATCH):
+        yield ids[start : start + FORGET_BATCH]

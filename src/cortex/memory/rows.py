@@ -1,0 +1,262 @@
+"""Between the nouns of memory and the rows that hold them."""
+
+import hashlib
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Final, NamedTuple, TypeAlias
+
+import numpy as np
+import orjson
+
+from cortex.foundation.canonical import JsonValue
+from cortex.foundation.tenancy import Namespace
+from cortex.memory.cold import compress, decompress
+from cortex.memory.model import Memory, MemoryPatch, Modality, NewMemory, Tier
+from cortex.memory.ports import ChunkVector, Prepared
+from cortex.memory.tiering import initial_heat
+
+DEDUPE_BYTES: Final = 16
+"""Bytes of SHA-256 that tell two memories of one namespace apart."""
+
+READY: Final = "ready"
+PENDING: Final = "pending"
+
+_SPAN_DTYPE: Final = np.dtype("<i4")
+_VECTOR_DTYPE: Final = np.dtype("<f2")
+
+SqlValue: TypeAlias = "int | float | str | bytes | None"
+
+
+class RecordRow(NamedTuple):
+    """One row of the view ``memory_records``, in its order of columns."""
+
+    seq: int
+    ns_id: int
+    id: str
+    content: str | None
+    content_z: bytes | None
+    author: str
+    kind: str
+    session_id: str | None
+    agent_id: str | None
+    user_id: str | None
+    importance: float
+    tags: str
+    metadata: str
+    occurred_at: float
+    valid_from: float | None
+    valid_to: float | None
+    expires_at: float | None
+    created_at: float
+    updated_at: float
+    accessed_at: float
+    access_count: int
+    heat: float
+    tier: str
+    modality: str
+    space: str | None
+    content_sha256: bytes
+    dedupe: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewRow:
+    """A memory in the form its tables take.
+
+    Attributes:
+        values: parameters of the query ``insert_memory``, by name; those that only the
+            transaction knows (``ns_id``, ``space_id``) are missing.
+        spare_id: id to take when the restored one is in use elsewhere.
+        spans: stored form of the chunks' spans; empty while pending.
+        vectors: stored form of the chunks' vectors; empty while pending.
+        space: vector space name; None while pending.
+        usage: (accessed_at, access_count, heat) of an imported memory.
+    """
+
+    values: Mapping[str, SqlValue]
+    spare_id: str
+    spans: bytes
+    vectors: bytes
+    space: str | None
+    usage: tuple[float, int, float] | None = None
+
+
+def dedupe_key(item: NewMemory) -> bytes | None:
+    """Return what makes two adds the same memory within a namespace.
+
+    The caller's idempotency key if it gave one; else content, time, author and session
+    if it said when the thing happened; else nothing, and each add is a memory of its
+    own.
+    """
+    digest = hashlib.sha256()
+    if item.idempotency_key is not None:
+        digest.update(b"key\0" + item.idempotency_key.encode())
+    elif item.occurred_at is not None:
+        digest.update(struct.pack("<d", item.occurred_at))
+        for part in (item.author, item.session_id or "", item.content):
+            encoded = part.encode()
+            digest.update(struct.pack("<q", len(encoded)))
+            digest.update(encoded)
+    else:
+        return None
+    return digest.digest()[:DEDUPE_BYTES]
+
+
+def restored_dedupe_key(memory_id: str) -> bytes:
+    """Return the dedupe key of an import that had none of its own."""
+    return hashlib.sha256(b"id\0" + memory_id.encode()).digest()[:DEDUPE_BYTES]
+
+
+def new_row(prepared: Prepared, *, memory_id: str, now: float) -> NewRow:
+    """Return the row of a memory stored at ``now`` (epoch seconds)."""
+    item, restored = prepared.item, prepared.restored
+    content = item.content.encode()
+    created_at = now
+    expires_at = None if item.ttl_seconds is None else now + item.ttl_seconds
+    dedupe = dedupe_key(item)
+    tier, updated_at, usage = Tier.WARM, now, None
+    if restored is not None:
+        created_at = now if restored.created_at is None else restored.created_at
+        updated_at = created_at if restored.updated_at is None else restored.updated_at
+        expires_at = expires_at if restored.expires_at is None else restored.expires_at
+        tier = restored.tier or tier
+        if restored.dedupe is not None:
+            dedupe = restored.dedupe
+        if restored.access_count:
+            accessed_at = restored.accessed_at or created_at
+            heat = initial_heat(restored.access_count)
+            usage = (accessed_at, restored.access_count, heat)
+    frame = compress(item.content) if tier is Tier.COLD else None
+    values: dict[str, SqlValue] = {
+        "id": memory_id if restored is None else restored.id or memory_id,
+        "tier": tier.value,
+        "kind": item.kind,
+        "session_id": item.session_id,
+        "agent_id": item.agent_id,
+        "user_id": item.user_id,
+        "author": item.author,
+        "importance": item.importance,
+        "modality": item.modality.value,
+        "occurred_at": now if item.occurred_at is None else item.occurred_at,
+        "valid_from": item.valid_from,
+        "valid_to": item.valid_to,
+        "expires_at": expires_at,
+        "created_at": created_at,
+        "updated_at": updated_at,
+        "bytes": len(frame or content),
+        "content_sha256": hashlib.sha256(content).digest(),
+        "dedupe": dedupe,
+        "tags": dump(item.tags),
+        "metadata": dump(item.metadata),
+        "terms": prepared.terms,
+        "content": item.content if frame is None else None,
+        "content_z": frame,
+    }
+    spans, vectors = encode_vectors(prepared.vectors or ())
+    return NewRow(values, memory_id, spans, vectors, prepared.space, usage)
+
+
+def to_memory(row: RecordRow, namespace: Namespace) -> Memory:
+    """Return the memory of a row, its cold content unpacked."""
+    content = row.content
+    if content is None:
+        content = decompress(row.content_z or b"")
+    return Memory(
+        id=row.id,
+        namespace=namespace,
+        content=content,
+        author=row.author,
+        kind=row.kind,
+        session_id=row.session_id,
+        agent_id=row.agent_id,
+        user_id=row.user_id,
+        importance=row.importance,
+        tags=load_tags(row.tags),
+        metadata=load_object(row.metadata),
+        occurred_at=row.occurred_at,
+        valid_from=row.valid_from,
+        valid_to=row.valid_to,
+        expires_at=row.expires_at,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        accessed_at=row.accessed_at,
+        access_count=row.access_count,
+        tier=Tier(row.tier),
+        modality=Modality(row.modality),
+        embedding=PENDING if row.space is None else READY,
+        space=row.space,
+        content_sha256=row.content_sha256.hex(),
+    )
+
+
+def dump(value: object) -> str:
+    """Return a value as compact JSON text."""
+    return orjson.dumps(value).decode()
+
+
+def load_tags(text: str) -> tuple[str, ...]:
+    """Return the tags of their stored form."""
+    return () if text == "[]" else tuple(orjson.loads(text))
+
+
+def load_object(text: str) -> dict[str, JsonValue]:
+    """Return the JSON object of its stored form."""
+    if text == "{}":
+        return {}
+    loaded: dict[str, JsonValue] = orjson.loads(text)
+    return loaded
+
+
+def encode_vectors(chunks: Sequence[ChunkVector]) -> tuple[bytes, bytes]:
+    """Return (spans, vectors): int32 pairs and float16 rows, little-endian."""
+    if not chunks:
+        return b"", b""
+    if len(chunks) == 1:
+        (chunk,) = chunks
+        spans = struct.pack("<ii", chunk.start, chunk.end)
+        return spans, chunk.vector.astype(_VECTOR_DTYPE).tobytes()
+    pairs = np.array([(c.start, c.end) for c in chunks], dtype=_SPAN_DTYPE)
+    matrix = np.stack([c.vector for c in chunks])
+    return pairs.tobytes(), matrix.astype(_VECTOR_DTYPE).tobytes()
+
+
+def decode_spans(spans: bytes | None) -> tuple[tuple[int, int], ...]:
+    """Return the (start, end) pairs that `encode_vectors` stored."""
+    if not spans:
+        return ()
+    return tuple(struct.iter_unpack("<ii", spans))  # type: ignore[arg-type]
+
+
+def patched(row: RecordRow, patch: MemoryPatch, now: float) -> dict[str, SqlValue]:
+    """Return the parameters of ``update_memory`` for a row and a patch.
+
+    A new time to live counts from ``now``.
+    """
+    values: dict[str, SqlValue] = {
+        "kind": row.kind,
+        "author": row.author,
+        "importance": row.importance,
+        "tags": row.tags,
+        "metadata": row.metadata,
+        "valid_from": row.valid_from,
+        "valid_to": row.valid_to,
+        "expires_at": row.expires_at,
+        "updated_at": now,
+    }
+    plain = ("kind", "author", "importance", "valid_from", "valid_to")
+    changed = {name: getattr(patch, name) for name in plain}
+    values.update({name: value for name, value in changed.items() if value is not None})
+    if patch.tags is not None:
+        values["tags"] = dump(patch.tags)
+    if patch.metadata is not None:
+        values["metadata"] = dump(patch.metadata)
+    if patch.ttl_seconds is not None:
+        values["expires_at"] = now + patch.ttl_seconds
+    return values
+
+
+def patched_fields(patch: MemoryPatch) -> tuple[str, ...]:
+    """Return the names of the fields that a patch changes."""
+    names = (field.name for field in fields(patch))
+    return tuple(name for name in names if getattr(patch, name) is not None)

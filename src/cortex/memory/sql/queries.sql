@@ -1,0 +1,273 @@
+-- name: namespace_id
+SELECT id FROM memory_namespaces WHERE tenant = ? AND name = ?
+
+-- name: insert_namespace
+INSERT INTO memory_namespaces (tenant, name) VALUES (?, ?) RETURNING id
+
+-- name: namespaces_of_tenant
+SELECT id, name FROM memory_namespaces WHERE tenant = ? ORDER BY name
+
+-- name: namespace_by_id
+SELECT tenant, name FROM memory_namespaces WHERE id = ?
+
+-- name: space_id
+SELECT id FROM memory_spaces WHERE name = ?
+
+-- name: insert_space
+INSERT INTO memory_spaces (name) VALUES (?) RETURNING id
+
+-- name: insert_memory
+INSERT INTO memories (
+    ns_id, id, tier, kind, space_id, session_id, agent_id, user_id, author, importance,
+    modality, occurred_at, valid_from, valid_to, expires_at, created_at, updated_at,
+    bytes, content_sha256, dedupe, tags, metadata, terms, content,
+    content_z
+) VALUES (
+    :ns_id, :id, :tier, :kind, :space_id, :session_id, :agent_id, :user_id, :author,
+    :importance, :modality, :occurred_at, :valid_from, :valid_to, :expires_at,
+    :created_at, :updated_at, :bytes, :content_sha256, :dedupe, :tags, :metadata,
+    :terms, :content, :content_z
+) ON CONFLICT DO NOTHING
+
+-- name: same_memory
+SELECT id, space_id, expires_at FROM memories WHERE ns_id = ?1 AND dedupe = ?2
+UNION
+SELECT id, space_id, expires_at FROM memories WHERE ns_id = ?1 AND id = ?3
+
+-- name: id_taken
+SELECT 1 FROM memories WHERE id = ?
+
+-- name: insert_vectors
+INSERT OR REPLACE INTO memory_vectors (seq, spans, vectors) VALUES (?, ?, ?)
+
+-- name: insert_usage
+INSERT OR REPLACE INTO memory_usage (seq, accessed_at, access_count, heat)
+VALUES (?, ?, ?, ?)
+
+-- name: count
+INSERT INTO memory_counts (ns_id, tier, kind, space_id, items, bytes)
+VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (ns_id, tier, kind, space_id)
+DO UPDATE SET items = items + excluded.items, bytes = bytes + excluded.bytes
+
+-- name: insert_change
+INSERT INTO memory_changes (ns_id, seq, gone) VALUES (?, ?, ?)
+
+-- name: record
+SELECT * FROM memory_records WHERE ns_id = ? AND id = ?
+
+-- name: records_by_seq
+SELECT r.*, v.spans
+FROM json_each(?2) j
+JOIN memory_records r ON r.seq = j.value
+LEFT JOIN memory_vectors v ON v.seq = r.seq
+WHERE r.ns_id = ?1
+
+-- name: list_newest
+SELECT * FROM memory_records
+WHERE ns_id = :ns_id AND seq < :before
+    AND (expires_at IS NULL OR expires_at > :now)
+    AND (:session_id IS NULL OR session_id = :session_id)
+    AND (:user_id IS NULL OR user_id = :user_id)
+    AND (:agent_id IS NULL OR agent_id = :agent_id)
+    AND (:author IS NULL OR author = :author)
+    AND (:kind IS NULL OR kind = :kind)
+    AND (:modality IS NULL OR modality = :modality)
+    AND (:start IS NULL OR occurred_at >= :start)
+    AND (:end IS NULL OR occurred_at < :end)
+    AND (:tiers IS NULL OR tier IN (SELECT value FROM json_each(:tiers)))
+    AND (:tag IS NULL OR :tag IN (SELECT value FROM json_each(tags)))
+ORDER BY seq DESC LIMIT :limit
+
+-- name: list_oldest
+SELECT * FROM memory_records
+WHERE ns_id = :ns_id AND seq > :after
+    AND (expires_at IS NULL OR expires_at > :now)
+    AND (:session_id IS NULL OR session_id = :session_id)
+    AND (:user_id IS NULL OR user_id = :user_id)
+    AND (:agent_id IS NULL OR agent_id = :agent_id)
+    AND (:author IS NULL OR author = :author)
+    AND (:kind IS NULL OR kind = :kind)
+    AND (:modality IS NULL OR modality = :modality)
+    AND (:start IS NULL OR occurred_at >= :start)
+    AND (:end IS NULL OR occurred_at < :end)
+    AND (:tiers IS NULL OR tier IN (SELECT value FROM json_each(:tiers)))
+    AND (:tag IS NULL OR :tag IN (SELECT value FROM json_each(tags)))
+ORDER BY seq LIMIT :limit
+
+-- name: list_session_newest
+SELECT * FROM memory_records
+WHERE ns_id = :ns_id AND session_id = :session_id AND seq < :before
+    AND (expires_at IS NULL OR expires_at > :now)
+    AND (:user_id IS NULL OR user_id = :user_id)
+    AND (:agent_id IS NULL OR agent_id = :agent_id)
+    AND (:author IS NULL OR author = :author)
+    AND (:kind IS NULL OR kind = :kind)
+    AND (:modality IS NULL OR modality = :modality)
+    AND (:start IS NULL OR occurred_at >= :start)
+    AND (:end IS NULL OR occurred_at < :end)
+    AND (:tiers IS NULL OR tier IN (SELECT value FROM json_each(:tiers)))
+    AND (:tag IS NULL OR :tag IN (SELECT value FROM json_each(tags)))
+ORDER BY seq DESC LIMIT :limit
+
+-- name: list_session_oldest
+SELECT * FROM memory_records
+WHERE ns_id = :ns_id AND session_id = :session_id AND seq > :after
+    AND (expires_at IS NULL OR expires_at > :now)
+    AND (:user_id IS NULL OR user_id = :user_id)
+    AND (:agent_id IS NULL OR agent_id = :agent_id)
+    AND (:author IS NULL OR author = :author)
+    AND (:kind IS NULL OR kind = :kind)
+    AND (:modality IS NULL OR modality = :modality)
+    AND (:start IS NULL OR occurred_at >= :start)
+    AND (:end IS NULL OR occurred_at < :end)
+    AND (:tiers IS NULL OR tier IN (SELECT value FROM json_each(:tiers)))
+    AND (:tag IS NULL OR :tag IN (SELECT value FROM json_each(tags)))
+ORDER BY seq LIMIT :limit
+
+-- name: update_memory
+UPDATE memories SET
+    kind = :kind, author = :author, importance = :importance, tags = :tags,
+    metadata = :metadata, valid_from = :valid_from, valid_to = :valid_to,
+    expires_at = :expires_at, updated_at = :updated_at
+WHERE ns_id = :ns_id AND seq = :seq
+
+-- name: update_content
+UPDATE memories SET
+    content = :content, content_z = NULL, bytes = :bytes, tier = :tier,
+    content_sha256 = :content_sha256, terms = :terms, space_id = :space_id
+WHERE ns_id = :ns_id AND seq = :seq
+
+-- name: counted
+SELECT tier, kind, coalesce(space_id, 0), bytes FROM memories
+WHERE ns_id = :ns_id AND seq = :seq
+
+-- name: forgettable
+SELECT seq, tier, kind, coalesce(space_id, 0), bytes, content_sha256
+FROM memories WHERE ns_id = ? AND id = ?
+
+-- name: delete_memory
+DELETE FROM memories WHERE ns_id = ? AND seq = ?
+
+-- name: delete_vectors
+DELETE FROM memory_vectors WHERE seq = ?
+
+-- name: delete_usage
+DELETE FROM memory_usage WHERE seq = ?
+
+-- name: expired
+SELECT n.tenant, n.name, m.id
+FROM memories m JOIN memory_namespaces n ON n.id = m.ns_id
+WHERE m.expires_at IS NOT NULL AND m.expires_at <= ?
+ORDER BY m.expires_at LIMIT ?
+
+-- name: stats
+SELECT n.name, c.tier, c.kind, c.space_id, c.items, c.bytes
+FROM memory_counts c JOIN memory_namespaces n ON n.id = c.ns_id
+WHERE n.tenant = :tenant AND (:name IS NULL OR n.name = :name) AND c.items > 0
+
+-- name: without_space
+SELECT r.* FROM memories m JOIN memory_records r ON r.seq = m.seq
+WHERE m.space_id IS NULL AND m.seq > :after ORDER BY m.seq LIMIT :limit
+
+-- name: in_other_spaces
+SELECT r.* FROM memories m JOIN memory_records r ON r.seq = m.seq
+WHERE m.space_id IS NOT :space_id AND m.seq > :after ORDER BY m.seq LIMIT :limit
+
+-- name: items_in_other_spaces
+SELECT
+    coalesce(sum(items) FILTER (WHERE space_id = 0), 0),
+    coalesce(sum(items) FILTER (WHERE space_id NOT IN (0, ?)), 0)
+FROM memory_counts
+
+-- name: set_space
+UPDATE memories SET space_id = :space_id
+WHERE ns_id = :ns_id AND seq = :seq AND content_sha256 = :content_sha256
+
+-- name: head
+SELECT
+    (SELECT max(seq) FROM memories WHERE ns_id = ?1),
+    (SELECT max(version) FROM memory_changes WHERE ns_id = ?1),
+    (SELECT min(version) FROM memory_changes)
+
+-- name: projected_after
+SELECT
+    m.seq, m.occurred_at, m.valid_to, m.expires_at, m.importance, m.tier, m.modality,
+    m.kind, m.author, m.session_id, m.user_id, m.agent_id, m.tags, m.terms, s.name,
+    v.vectors
+FROM memories m
+LEFT JOIN memory_vectors v ON v.seq = m.seq
+LEFT JOIN memory_spaces s ON s.id = m.space_id
+WHERE m.ns_id = ? AND m.seq > ? ORDER BY m.seq LIMIT ?
+
+-- name: projected_by_seq
+SELECT
+    m.seq, m.occurred_at, m.valid_to, m.expires_at, m.importance, m.tier, m.modality,
+    m.kind, m.author, m.session_id, m.user_id, m.agent_id, m.tags, m.terms, s.name,
+    v.vectors
+FROM json_each(?2) j
+JOIN memories m ON m.seq = j.value
+LEFT JOIN memory_vectors v ON v.seq = m.seq
+LEFT JOIN memory_spaces s ON s.id = m.space_id
+WHERE m.ns_id = ?1 ORDER BY m.seq
+
+-- name: changes_after
+SELECT version, seq, gone FROM memory_changes
+WHERE ns_id = ? AND version > ? ORDER BY version LIMIT ?
+
+-- name: change_range
+SELECT
+    (SELECT min(version) FROM memory_changes),
+    (SELECT max(version) FROM memory_changes)
+
+-- name: prune_changes
+DELETE FROM memory_changes
+WHERE version <= (SELECT max(version) FROM memory_changes) - ?
+
+-- name: metadata_after
+SELECT seq, metadata FROM memories WHERE ns_id = ? AND seq > ? ORDER BY seq LIMIT ?
+
+-- name: usage_after
+SELECT
+    m.seq, m.ns_id, m.id, m.tier, m.importance, m.created_at,
+    coalesce(u.accessed_at, m.created_at), coalesce(u.heat, 1.0)
+FROM memories m LEFT JOIN memory_usage u ON u.seq = m.seq
+WHERE m.seq > ? ORDER BY m.seq LIMIT ?
+
+-- name: usage
+SELECT m.created_at, u.accessed_at, u.access_count, u.heat
+FROM memories m LEFT JOIN memory_usage u ON u.seq = m.seq
+WHERE m.ns_id = ? AND m.seq = ?
+
+-- name: content
+SELECT content, content_z FROM memories WHERE ns_id = :ns_id AND seq = :seq
+
+-- name: move_tier
+UPDATE memories SET
+    tier = :tier, content = :content, content_z = :content_z, bytes = :bytes
+WHERE ns_id = :ns_id AND seq = :seq
+
+-- name: insert_session
+INSERT INTO memory_sessions
+    (ns_id, id, title, user_id, agent_id, metadata, created_at, updated_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+
+-- name: session
+SELECT s.id, s.title, s.user_id, s.agent_id, s.metadata, s.created_at, s.updated_at, (
+    SELECT count(*) FROM memories m WHERE m.ns_id = s.ns_id AND m.session_id = s.id
+)
+FROM memory_sessions s WHERE s.ns_id = ? AND s.id = ?
+
+-- name: sessions_after
+SELECT s.id, s.title, s.user_id, s.agent_id, s.metadata, s.created_at, s.updated_at, (
+    SELECT count(*) FROM memories m WHERE m.ns_id = s.ns_id AND m.session_id = s.id
+)
+FROM memory_sessions s WHERE s.ns_id = ? AND s.id > ? ORDER BY s.id LIMIT ?
+
+-- name: touch_session
+UPDATE memory_sessions SET updated_at = ? WHERE ns_id = ? AND id = ?
+
+-- name: delete_sessions
+DELETE FROM memory_sessions
+WHERE ns_id = ?1 AND (?2 IS NULL OR id = ?2) AND (?3 IS NULL OR user_id = ?3)
+    AND (?4 IS NULL OR agent_id = ?4)

@@ -1,0 +1,271 @@
+"""Units of work on the tables of memory: each runs inside one transaction.
+
+A unit takes a connection and plain values, does no I/O beside SQL, and reads no clock.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from cortex.foundation.tenancy import Namespace
+from cortex.memory.cold import compress, decompress
+from cortex.memory.model import Stored, Tier
+from cortex.memory.rows import PENDING, READY, NewRow, SqlValue
+from cortex.storage.queries import Queries
+from cortex.storage.sqlite import Connection
+
+SQL = Queries.load("cortex.memory", "queries")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where and when a unit writes.
+
+    Attributes:
+        spaces: numbers of the vector spaces that the rows name.
+        now: epoch seconds; a row whose time to live ended before is not there.
+    """
+
+    ns_id: int
+    spaces: Mapping[str, int]
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """One row that was taken out."""
+
+    seq: int
+    id: str
+    content_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class VectorRow:
+    """Vectors of one row in stored form; see ``ports.Embedded``."""
+
+    seq: int
+    content_sha256: bytes
+    spans: bytes
+    vectors: bytes
+
+
+def find_namespace(connection: Connection, ns: Namespace) -> int | None:
+    """Return the number of a namespace, None before its first memory."""
+    found = connection.execute(SQL["namespace_id"], (ns.tenant, ns.name)).fetchone()
+    return None if found is None else int(found[0])
+
+
+def make_namespace(connection: Connection, ns: Namespace) -> int:
+    """Return the number of a namespace, given now if it had none."""
+    found = find_namespace(connection, ns)
+    if found is None:
+        row = connection.execute(SQL["insert_namespace"], (ns.tenant, ns.name))
+        found = int(row.fetchone()[0])
+    return found
+
+
+def find_space(connection: Connection, space: str) -> int | None:
+    """Return the number of a vector space, None if it was never used."""
+    found = connection.execute(SQL["space_id"], (space,)).fetchone()
+    return None if found is None else int(found[0])
+
+
+def make_space(connection: Connection, space: str) -> int:
+    """Return the number of a vector space, given now if it had none."""
+    found = find_space(connection, space)
+    if found is None:
+        found = int(connection.execute(SQL["insert_space"], (space,)).fetchone()[0])
+    return found
+
+
+class Counts:
+    """Differences to the counts of one namespace, written once at the end of a unit."""
+
+    __slots__ = ("_bytes", "_items")
+
+    def __init__(self) -> None:
+        """Start with no difference."""
+        self._items: Counter[tuple[str, str, int]] = Counter()
+        self._bytes: Counter[tuple[str, str, int]] = Counter()
+
+    def came(self, key: tuple[str, str, int], size: int) -> None:
+        """Note one more row of this (tier, kind, space number) and its bytes."""
+        self._items[key] += 1
+        self._bytes[key] += size
+
+    def went(self, key: tuple[str, str, int], size: int) -> None:
+        """Note one row less of this (tier, kind, space number) and its bytes."""
+        self._items[key] -= 1
+        self._bytes[key] -= size
+
+    def write(self, connection: Connection, ns_id: int) -> None:
+        """Apply the differences."""
+        for key, items in self._items.items():
+            size = self._bytes[key]
+            if items or size:
+                connection.execute(SQL["count"], (ns_id, *key, items, size))
+
+
+def insert(
+    connection: Connection, place: Place, rows: Sequence[NewRow]
+) -> list[Stored]:
+    """Store rows in order; one that is there already is answered with its id."""
+    counts = Counts()
+    stored = [_insert_one(connection, place, row, counts) for row in rows]
+    counts.write(connection, place.ns_id)
+    return stored
+
+
+def _insert_one(
+    connection: Connection, place: Place, row: NewRow, counts: Counts
+) -> Stored:
+    space_id = None if row.space is None else place.spaces[row.space]
+    values: dict[str, SqlValue] = {
+        **row.values,
+        "ns_id": place.ns_id,
+        "space_id": space_id,
+    }
+    cursor = connection.execute(SQL["insert_memory"], values)
+    if not cursor.rowcount:
+        same = _same(connection, place, values)
+        if same is not None:
+            return same
+        if connection.execute(SQL["id_taken"], (values["id"],)).fetchone():
+            values["id"] = row.spare_id
+        cursor = connection.execute(SQL["insert_memory"], values)
+    seq = cursor.lastrowid
+    if space_id is not None:
+        connection.execute(SQL["insert_vectors"], (seq, row.spans, row.vectors))
+    if row.usage is not None:
+        connection.execute(SQL["insert_usage"], (seq, *row.usage))
+    key = (str(values["tier"]), str(values["kind"]), space_id or 0)
+    counts.came(key, int(values["bytes"] or 0))
+    state = PENDING if space_id is None else READY
+    return Stored(str(values["id"]), created=True, embedding=state)
+
+
+def _same(
+    connection: Connection, place: Place, values: Mapping[str, SqlValue]
+) -> Stored | None:
+    """Return the row that stands in the way, if it is this memory and still lives."""
+    parameters = (place.ns_id, values["dedupe"], values["id"])
+    for memory_id, space_id, expires_at in connection.execute(
+        SQL["same_memory"], parameters
+    ).fetchall():
+        if expires_at is None or expires_at > place.now:
+            state = PENDING if space_id is None else READY
+            return Stored(memory_id, created=False, embedding=state)
+        delete(connection, place.ns_id, [memory_id])
+    return None
+
+
+def delete(connection: Connection, ns_id: int, ids: Iterable[str]) -> list[Removed]:
+    """Take rows out with all that hangs on them; ids that are not here are skipped."""
+    counts = Counts()
+    removed: list[Removed] = []
+    for memory_id in ids:
+        row = connection.execute(SQL["forgettable"], (ns_id, memory_id)).fetchone()
+        if row is None:
+            continue
+        seq, tier, kind, space_id, size, content_sha256 = row
+        connection.execute(SQL["delete_memory"], (ns_id, seq))
+        connection.execute(SQL["delete_vectors"], (seq,))
+        connection.execute(SQL["delete_usage"], (seq,))
+        connection.execute(SQL["insert_change"], (ns_id, seq, 1))
+        counts.went((tier, kind, space_id), size)
+        removed.append(Removed(seq, memory_id, content_sha256.hex()))
+    counts.write(connection, ns_id)
+    return removed
+
+
+def update(
+    connection: Connection,
+    place: Place,
+    seq: int,
+    values: Mapping[str, SqlValue],
+    content: NewRow | None,
+) -> None:
+    """Write changed fields of one row, and a new content with its terms and vectors.
+
+    ``values`` are the parameters of ``update_memory``; ``content`` is None when the
+    content stays.
+    """
+    key = {"ns_id": place.ns_id, "seq": seq}
+    before = connection.execute(SQL["counted"], key).fetchone()
+    connection.execute(SQL["update_memory"], {**values, **key})
+    if content is not None:
+        _replace_content(connection, place, content, {**key, "tier": before[0]})
+    after = connection.execute(SQL["counted"], key).fetchone()
+    counts = Counts()
+    counts.went(before[:3], before[3])
+    counts.came(after[:3], after[3])
+    counts.write(connection, place.ns_id)
+    connection.execute(SQL["insert_change"], (place.ns_id, seq, 0))
+
+
+def _replace_content(
+    connection: Connection,
+    place: Place,
+    content: NewRow,
+    key: Mapping[str, SqlValue],
+) -> None:
+    space_id = None if content.space is None else place.spaces[content.space]
+    tier = Tier.WARM if key["tier"] == Tier.COLD else key["tier"]
+    values = {**content.values, **key, "space_id": space_id, "tier": tier}
+    connection.execute(SQL["update_content"], values)
+    connection.execute(SQL["delete_vectors"], (key["seq"],))
+    if space_id is not None:
+        record = (key["seq"], content.spans, content.vectors)
+        connection.execute(SQL["insert_vectors"], record)
+
+
+def set_vectors(
+    connection: Connection, place: Place, space: str, rows: Iterable[VectorRow]
+) -> int:
+    """Give rows their vectors; a row whose content changed meanwhile takes none."""
+    counts = Counts()
+    taken = 0
+    space_id = place.spaces[space]
+    for row in rows:
+        key = {"ns_id": place.ns_id, "seq": row.seq}
+        before = connection.execute(SQL["counted"], key).fetchone()
+        cursor = connection.execute(
+            SQL["set_space"],
+            {**key, "space_id": space_id, "content_sha256": row.content_sha256},
+        )
+        if not cursor.rowcount:
+            continue
+        connection.execute(SQL["insert_vectors"], (row.seq, row.spans, row.vectors))
+        connection.execute(SQL["insert_change"], (place.ns_id, row.seq, 0))
+        counts.went(before[:3], before[3])
+        counts.came((before[0], before[1], space_id), before[3])
+        taken += 1
+    counts.write(connection, place.ns_id)
+    return taken
+
+
+def move_tier(connection: Connection, ns_id: int, seq: int, target: Tier) -> bool:
+    """Bring one row to another tier; false when it is there or gone.
+
+    Cold content is kept as a zstd frame, hot and warm content plain.
+    """
+    key = {"ns_id": ns_id, "seq": seq}
+    before = connection.execute(SQL["counted"], key).fetchone()
+    if before is None or before[0] == target.value:
+        return False
+    content, frame = connection.execute(SQL["content"], key).fetchone()
+    if target is Tier.COLD:
+        content, frame = None, compress(content)
+        size = len(frame)
+    else:
+        content, frame = content if frame is None else decompress(frame), None
+        size = len(content.encode())
+    values = {"tier": target.value, "content": content, "content_z": frame}
+    connection.execute(SQL["move_tier"], {**key, **values, "bytes": size})
+    connection.execute(SQL["insert_change"], (ns_id, seq, 0))
+    counts = Counts()
+    counts.went(before[:3], before[3])
+    counts.came((target.value, *before[1:3]), size)
+    counts.write(connection, ns_id)
+    return True
