@@ -1,7 +1,7 @@
 """What goes over the wire, as frozen values.
 
-Times are seconds since the Unix epoch. ``extra`` holds the fields that a newer
-server sends and this client does not know yet.
+Times are seconds since the Unix epoch; a caller may also give ISO 8601 text.
+``extra`` holds the fields that a newer server sends and this client does not know yet.
 """
 
 from collections.abc import Mapping
@@ -32,9 +32,9 @@ class NewMemory:
     importance: float | None = None
     tags: tuple[str, ...] = ()
     metadata: Json = field(default_factory=dict)
-    occurred_at: float | None = None
-    valid_from: float | None = None
-    valid_to: float | None = None
+    occurred_at: float | str | None = None
+    valid_from: float | str | None = None
+    valid_to: float | str | None = None
     ttl_seconds: float | None = None
     modality: str = ""
     idempotency_key: str | None = None

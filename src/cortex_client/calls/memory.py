@@ -208,8 +208,8 @@ def import_lines(
 ) -> Call[Imported]:
     """Store one batch of JSONL lines; ``start_line`` lines of the file came before.
 
-    The answer's line numbers are those of the file. A line sent twice is one memory, so a batch may be sent again. For a whole file
-    see ``cortex_client.lines.batches``.
+    The answer's line numbers are those of the file. A line sent twice is one memory,
+    so a batch may be sent again. For a whole file see ``cortex_client.lines.batches``.
     """
     return Call(
         "POST",

@@ -1,0 +1,64 @@
+"""The command tree."""
+
+from typing import Annotated
+
+import typer
+
+import cortex
+from cortex.cli import config, models, sessions
+from cortex.cli.context import context
+from cortex.cli.demo.command import demo
+from cortex.cli.doctor import doctor
+from cortex.cli.forget import forget
+from cortex.cli.recall import recall
+from cortex.cli.remember import remember
+from cortex.cli.serve import serve
+from cortex.cli.transfer import export, import_
+
+
+def build() -> typer.Typer:
+    """Return the whole program."""
+    program = typer.Typer(
+        name="cortex",
+        no_args_is_help=True,
+        add_completion=True,
+        pretty_exceptions_enable=False,
+        help="Memory, context and proof for agents, on port 4949.",
+    )
+    program.callback()(_program)
+    for name, function in (
+        ("serve", serve),
+        ("demo", demo),
+        ("remember", remember),
+        ("recall", recall),
+        ("context", context),
+        ("forget", forget),
+        ("import", import_),
+        ("export", export),
+        ("doctor", doctor),
+    ):
+        program.command(name)(function)
+    program.add_typer(sessions.build(), name="sessions")
+    program.add_typer(models.build(), name="models")
+    program.add_typer(config.build(), name="config")
+    return program
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        print(f"cortex {cortex.__version__}")
+        raise typer.Exit
+
+
+def _program(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            is_eager=True,
+            callback=_print_version,
+            help="Print the version and stop.",
+        ),
+    ] = False,
+) -> None:
+    """Take the options of the program itself."""

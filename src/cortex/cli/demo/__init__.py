@@ -1,0 +1,1 @@
+"""``cortex demo``: the main job on a real conversation, from start to forgetting."""
