@@ -17,6 +17,7 @@ from cortex.storage.connections import (
     open_reader,
     sync_directory,
 )
+from cortex.storage.erasure import Eraser
 from cortex.storage.errors import (
     STORAGE_BUSY_RETRY_SECONDS,
     StorageBusy,
@@ -37,9 +38,6 @@ SCRUB_TRIES_MAX = 200
 
 SCRUB_PAUSE_SECONDS = 0.05
 """Seconds between tries, in which writes go on."""
-
-_SCRUB_BUSY_MS = 50
-"""Milliseconds a try waits for readers while it holds up the writer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +86,7 @@ class Database:
         self._migrations = tuple(migrations)
         self._writer: Writer | None = None
         self._readers: ReaderPool | None = None
+        self._eraser = Eraser(path, self._options)
 
     async def open(self) -> None:
         """Open or create the file and apply missing migrations; idempotent.
@@ -116,6 +115,7 @@ class Database:
             await asyncio.to_thread(readers.close)
         if writer is not None:
             await asyncio.to_thread(writer.stop)
+            self._eraser.close()
 
     async def write(self, unit: Callable[[Connection], T]) -> T:
         """Run ``unit`` in the writer and return its value once it is durable.
@@ -170,28 +170,36 @@ class Database:
         """Copy the WAL into the file and empty it; false when readers kept it."""
         return cast(
             "bool",
-            await self._open_writer().submit(self._truncate_wal, alone=True),
+            await self._open_writer().submit(self._eraser.empty_log, alone=True),
         )
 
     async def scrub(self, *, vacuum: bool = False) -> None:
         """Leave no deleted byte in any file that Cortex made.
 
-        Deleted rows were overwritten in the pages (``secure_delete``); this empties
-        the log that may still hold the old pages, gives free pages back to the
-        system and deletes automatic backups. Writes go on between its tries.
+        Deleted rows were overwritten in place (``secure_delete``); this gives free
+        pages back, empties the log with its old pages, zeroes the gaps inside pages
+        and deletes automatic backups. It reads the file once; writes go on meanwhile.
 
         Args:
-            vacuum: rewrite the whole file as well; takes time and disk in
-                proportion to it.
+            vacuum: rewrite the whole file as well, to make it small; takes time,
+                memory and disk in proportion to it.
 
         Raises:
             StorageBusy: readers held old pages all along; try again later.
         """
         writer = self._open_writer()
-        await writer.submit(self._vacuum if vacuum else _return_pages, alone=True)
-        await asyncio.to_thread(self._delete_backups)
+        eraser = self._eraser
+        await writer.submit(eraser.rewrite if vacuum else eraser.shrink, alone=True)
+        await asyncio.to_thread(eraser.delete_backups)
+        await self._insist(eraser.empty_log)
+        dirty = await asyncio.to_thread(eraser.dirty_pages)
+        if dirty:
+            await self._insist(lambda connection: eraser.wipe(connection, dirty))
+
+    async def _insist(self, work: Callable[[UnitConnection], bool]) -> None:
+        """Repeat a job of the writer until no reader is in its way."""
         for _ in range(SCRUB_TRIES_MAX):
-            if await self.checkpoint_truncate():
+            if await self._open_writer().submit(work, alone=True):
                 return
             await self._clock.sleep(SCRUB_PAUSE_SECONDS)
         raise StorageBusy(
@@ -260,29 +268,9 @@ class Database:
         except (sqlite3.Error, OSError) as error:
             raise translate(error) from error
 
-    def _truncate_wal(self, connection: UnitConnection) -> bool:
-        connection.execute(f"PRAGMA busy_timeout = {_SCRUB_BUSY_MS}")
-        try:
-            row = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        finally:
-            timeout = self._options.busy_timeout_ms
-            connection.execute(f"PRAGMA busy_timeout = {timeout}")
-        return bool(row[0] == 0)
-
-    def _vacuum(self, connection: UnitConnection) -> None:
-        connection.execute("VACUUM")
-
-    def _delete_backups(self) -> None:
-        for copy in self.path.parent.glob(f"{self.path.name}.before-*.bak"):
-            copy.unlink(missing_ok=True)
-
 
 def _select_one(connection: Connection) -> None:
     connection.execute("SELECT 1").fetchone()
-
-
-def _return_pages(connection: UnitConnection) -> None:
-    connection.execute("PRAGMA incremental_vacuum").fetchall()
 
 
 def _copy(connection: Connection, target: Path) -> None:
