@@ -1,0 +1,84 @@
+"""Answers as bytes: JSON at once, without a second validation."""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import TypeVar
+
+import orjson
+from starlette.responses import Response, StreamingResponse
+
+from cortex.foundation.errors import CortexError, Unauthenticated
+from cortex.service import problems
+
+JSON = "application/json"
+NDJSON = "application/x-ndjson"
+
+T = TypeVar("T")
+
+
+def json_answer(
+    content: object, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return ``content`` as JSON; dataclasses and mappings are objects."""
+    return Response(encode(content), status, headers, media_type=JSON)
+
+
+def encode(content: object) -> bytes:
+    """Return ``content`` as JSON bytes."""
+    return orjson.dumps(content, default=_plain)
+
+
+def lines_answer(lines: AsyncIterator[bytes]) -> Response:
+    """Return a stream of JSON lines; each item carries its line end."""
+    return StreamingResponse(lines, media_type=NDJSON)
+
+
+async def begun(items: AsyncIterator[T]) -> AsyncIterator[T]:
+    """Return the stream once its first item is there.
+
+    What is wrong from the start raises here, while a status can still be chosen.
+    """
+    first = await anext(items, None)
+
+    async def again() -> AsyncIterator[T]:
+        if first is not None:
+            yield first
+            async for item in items:
+                yield item
+
+    return again()
+
+
+def problem_answer(
+    error: CortexError, correlation_id: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return the error body with the headers its status asks for."""
+    all_headers = dict(headers or {})
+    seconds = problems.retry_after(error)
+    if seconds is not None:
+        all_headers["Retry-After"] = str(seconds)
+    if isinstance(error, Unauthenticated):
+        all_headers["WWW-Authenticate"] = 'Bearer realm="cortex"'
+    return Response(
+        encode(problems.body_of(error, correlation_id)),
+        problems.meaning_of(error).status,
+        all_headers,
+        media_type=problems.MEDIA_TYPE,
+    )
+
+
+def internal_answer(correlation_id: str) -> Response:
+    """Return the answer to a failure nobody foresaw."""
+    return Response(
+        encode(problems.internal(correlation_id)),
+        problems.INTERNAL.status,
+        media_type=problems.MEDIA_TYPE,
+    )
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    message = f"{type(value).__name__} has no JSON form"
+    raise TypeError(message)

@@ -1,0 +1,141 @@
+"""Builds the ASGI application from the use cases and its options."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+
+from cortex.foundation.bucket import Buckets
+from cortex.foundation.errors import CortexError, ValidationError
+from cortex.service import problems
+from cortex.service.errors import MethodNotAllowed, NoSuchPath
+from cortex.service.http.answers import problem_answer
+from cortex.service.http.caller import Door
+from cortex.service.http.description import describe
+from cortex.service.http.middleware.access import Access
+from cortex.service.http.middleware.body_limit import BodyLimit
+from cortex.service.http.middleware.boundary import Boundary
+from cortex.service.http.middleware.correlation import Correlation
+from cortex.service.http.middleware.gate import Gate
+from cortex.service.http.options import Edge, HttpOptions
+from cortex.service.http.record import record_of
+from cortex.service.http.routes.context import ContextRoutes
+from cortex.service.http.routes.docs import DocsRoutes
+from cortex.service.http.routes.health import HealthRoutes
+from cortex.service.http.routes.memory import MemoryRoutes
+from cortex.service.http.routes.sessions import SessionRoutes
+from cortex.service.http.routes.state import StateRoutes
+from cortex.service.http.routes.surroundings import SurroundingsRoutes
+from cortex.service.http.wire.faults import invalid_input
+
+Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
+
+DESCRIPTION = (
+    "Remember, recall, and build contexts in an exact token budget. Errors have one "
+    "body everywhere; every answer carries X-Correlation-ID."
+)
+
+
+def create_app(
+    edge: Edge, options: HttpOptions, lifespan: Lifespan | None = None
+) -> FastAPI:
+    """Return the application.
+
+    Args:
+        edge: the use cases and the objects the edge itself works with.
+        options: limits and names.
+        lifespan: starts and stops what lies below, around the serving.
+    """
+    app = FastAPI(
+        title="Cortex",
+        version=options.version,
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+        middleware=_middleware(edge, options),
+        exception_handlers={
+            RequestValidationError: _refuse_input,
+            HTTPException: _refuse_route,
+        },
+        generate_unique_id_function=_operation_id,
+    )
+    app.state.door = Door(edge.tokens, Buckets(), edge.clock, options)
+    for routes in (
+        HealthRoutes(edge.use_cases, edge.metrics, options),
+        MemoryRoutes(edge.use_cases, edge.clock),
+        SessionRoutes(edge.use_cases),
+        StateRoutes(edge.use_cases),
+        ContextRoutes(edge.use_cases, options.max_token_budget),
+        SurroundingsRoutes(edge.use_cases),
+        DocsRoutes(),
+    ):
+        app.include_router(routes.router())
+    description: dict[str, Any] = {}
+
+    def openapi() -> dict[str, Any]:
+        if not description:
+            description.update(describe(app))
+        return description
+
+    app.openapi = openapi  # type: ignore[method-assign]
+    return app
+
+
+def _middleware(edge: Edge, options: HttpOptions) -> list[Middleware]:
+    """Return the layers, outermost first."""
+    return [
+        Middleware(Correlation, ids=edge.ids),
+        Middleware(Access, clock=edge.clock, metrics=edge.metrics, log=edge.log),
+        Middleware(Boundary, log=edge.log),
+        Middleware(Gate, state=edge.state),
+        Middleware(
+            BodyLimit,
+            bytes_max=options.body_bytes_max,
+            by_path=options.route_body_bytes_max,
+        ),
+    ]
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
+
+
+async def _refuse_input(request: Request, error: Exception) -> Response:
+    """Answer what the framework's own validation of paths and queries found."""
+    findings = error.errors() if isinstance(error, RequestValidationError) else []
+    return _told(request, invalid_input(findings))
+
+
+async def _refuse_route(request: Request, error: Exception) -> Response:
+    """Answer the framework's own refusals, such as an unknown path."""
+    status = error.status_code if isinstance(error, HTTPException) else 0
+    headers = error.headers if isinstance(error, HTTPException) else None
+    if status == problems.MEANINGS["NO_SUCH_PATH"].status:
+        hint = "GET /docs lists all paths."
+        return _told(request, NoSuchPath("no route has this path", hint=hint))
+    if status == problems.MEANINGS["METHOD_NOT_ALLOWED"].status:
+        allowed = (headers or {}).get("Allow", "")
+        refused = MethodNotAllowed(
+            f"{request.method} is not a method of this path",
+            hint=f"It takes {allowed}." if allowed else "",
+            field="method",
+        )
+        return _told(request, refused, dict(headers or {}))
+    return _told(request, ValidationError("the request cannot be read"))
+
+
+def _told(
+    request: Request, error: CortexError, headers: dict[str, str] | None = None
+) -> Response:
+    record = record_of(request.scope)
+    record.error_code = error.code
+    return problem_answer(error, record.correlation_id, headers)

@@ -1,0 +1,145 @@
+"""The one door: who calls, and whether it may call that often."""
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends
+from starlette.requests import Request
+
+from cortex.foundation.bucket import Buckets, Rate, Verdict
+from cortex.foundation.clock import Clock
+from cortex.foundation.errors import PermissionDenied, RateLimited, Unauthenticated
+from cortex.foundation.tenancy import Namespace, Principal
+from cortex.security.scopes import Scope
+from cortex.security.tokens import Tokens
+from cortex.service.http.options import HttpOptions
+from cortex.service.http.record import RequestRecord, record_of, route_of
+from cortex.usecases.model import CallContext
+
+DEFAULT_GROUP = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An admitted caller with the context of this call."""
+
+    principal: Principal
+    context: CallContext
+
+    def namespace(self, scope: Scope, name: str | None) -> Namespace:
+        """Return the namespace if the caller holds the scope and may use it."""
+        self.principal.require(scope)
+        return self.principal.namespace(name)
+
+
+class Door:
+    """Authenticates, then charges the caller's bucket.
+
+    Only callers that are known buy a bucket: a flood of made-up tokens costs a hash
+    each and no memory.
+    """
+
+    def __init__(
+        self, tokens: Tokens, buckets: Buckets, clock: Clock, options: HttpOptions
+    ) -> None:
+        """Take the tokens and the limits."""
+        self._tokens = tokens
+        self._buckets = buckets
+        self._clock = clock
+        self._options = options
+
+    def admit(self, request: Request) -> Caller:
+        """Return the caller.
+
+        Raises:
+            Unauthenticated: no usable token.
+            PermissionDenied: an open server was asked under a foreign host name.
+            RateLimited: too many requests of this client.
+        """
+        token = bearer_token(request.headers.get("authorization"))
+        if token is None and self._tokens.open:
+            self._check_host(request.headers.get("host", ""))
+        principal = self._tokens.authenticate(token)
+        record = record_of(request.scope)
+        record.subject = principal.subject
+        client = f"{principal.tenant}/{principal.subject}"
+        if token is None and request.client is not None:
+            client = f"@{request.client.host}"
+        self._charge(client, route_of(request.scope), record)
+        context = CallContext(
+            record.correlation_id, principal.subject, record.traceparent
+        )
+        return Caller(principal, context)
+
+    def _check_host(self, host: str) -> None:
+        name = host.lower()
+        if not name.endswith("]"):
+            name = name.rpartition(":")[0] or name
+        if self._options.trusted_hosts and name not in self._options.trusted_hosts:
+            raise PermissionDenied(
+                "this server has no tokens and answers to local names only",
+                hint="Call it as 127.0.0.1 or localhost, or set CORTEX_TOKENS.",
+            )
+
+    def _charge(self, client: str, route: str, record: RequestRecord) -> None:
+        rate = self._options.route_rates.get(route)
+        group = DEFAULT_GROUP if rate is None else route
+        rate = rate or self._options.rate
+        verdict = self._buckets.take(client, group, rate, self._clock.monotonic())
+        reset = self._clock.now() + verdict.reset_seconds
+        record.headers.extend(_rate_headers(group, rate, verdict, reset))
+        if not verdict.allowed:
+            raise RateLimited(
+                f"more than {rate.requests} requests in {rate.period_seconds:g} s",
+                hint="Wait as long as Retry-After says.",
+                retry_after_seconds=verdict.retry_after_seconds,
+                endpoint=route,
+                limit=rate.requests,
+            )
+
+
+def bearer_token(header: str | None) -> str | None:
+    """Return the token of an Authorization header; None when there is no header.
+
+    Raises:
+        Unauthenticated: the header is not ``Bearer TOKEN``.
+    """
+    if header is None:
+        return None
+    scheme, _, token = header.partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthenticated(
+            "the Authorization header is not 'Bearer TOKEN'",
+            hint="Send 'Authorization: Bearer TOKEN'.",
+        )
+    return token
+
+
+async def resolve_caller(request: Request) -> Caller:
+    """Return the admitted caller: the one dependency of every closed route."""
+    door = cast("Door", request.app.state.door)
+    return door.admit(request)
+
+
+Admitted = Annotated[Caller, Depends(resolve_caller)]
+
+
+def _rate_headers(
+    group: str, rate: Rate, verdict: Verdict, reset_at: float
+) -> list[tuple[bytes, bytes]]:
+    """Return the IETF draft's two headers and the three everybody knows.
+
+    See draft-ietf-httpapi-ratelimit-headers-10; ``X-RateLimit-Reset`` is epoch
+    seconds, as most clients of the older form expect.
+    """
+    reset = math.ceil(verdict.reset_seconds)
+    headers = {
+        "ratelimit-policy": f'"{group}";q={rate.requests};w={rate.period_seconds:g}',
+        "ratelimit": f'"{group}";r={verdict.remaining};t={reset}',
+        "x-ratelimit-limit": str(rate.requests),
+        "x-ratelimit-remaining": str(verdict.remaining),
+        "x-ratelimit-reset": str(math.ceil(reset_at)),
+    }
+    return [(name.encode(), value.encode()) for name, value in headers.items()]

@@ -1,0 +1,1 @@
+"""Pure ASGI wrappers around the application, outermost first in ``http.app``."""

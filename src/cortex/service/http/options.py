@@ -1,0 +1,73 @@
+"""What the HTTP edge is told, and what it is given to work with."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from cortex.foundation.bucket import Rate
+from cortex.foundation.clock import Clock
+from cortex.foundation.ids import IdSource
+from cortex.foundation.limits import BODY_BYTES_MAX
+from cortex.security.tokens import Tokens
+from cortex.telemetry.logs import Logger
+from cortex.telemetry.metrics import Metrics
+from cortex.usecases.catalog import UseCases
+
+SERVICE = "cortex"
+
+RATE_PER_MINUTE_DEFAULT = 6_000
+"""Requests one client may send a minute: 100 a second, more than agents need."""
+
+OPTIMIZE_BODY_BYTES_MAX = 64 * 1024 * 1024
+"""Bytes of a POST /context/optimize: 500 items of 100 000 characters fit."""
+
+DRAIN_RETRY_SECONDS = 5.0
+"""Wait told while stopping or starting: a restart takes about as long."""
+
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+"""Host headers an open server answers to: a web page cannot send these for another
+name, so name rebinding does not reach it."""
+
+
+def _body_limits() -> dict[str, int]:
+    return {"/context/optimize": OPTIMIZE_BODY_BYTES_MAX}
+
+
+@dataclass(frozen=True, slots=True)
+class HttpOptions:
+    """Settings of the edge.
+
+    Attributes:
+        brand: in health answers.
+        version: of the service, in health answers and the API description.
+        rate: for routes that ``route_rates`` does not name.
+        route_rates: by route template, such as ``/embed``.
+        body_bytes_max: of a JSON body; ``route_body_bytes_max`` by path wins.
+        max_token_budget: budget of a context whose caller names none, in tokens.
+        trusted_hosts: accepted Host names for callers without a token.
+    """
+
+    brand: str
+    version: str
+    rate: Rate = field(default_factory=lambda: Rate(RATE_PER_MINUTE_DEFAULT))
+    route_rates: Mapping[str, Rate] = field(default_factory=dict)
+    body_bytes_max: int = BODY_BYTES_MAX
+    route_body_bytes_max: Mapping[str, int] = field(default_factory=_body_limits)
+    max_token_budget: int = 4_096
+    trusted_hosts: tuple[str, ...] = LOOPBACK_NAMES
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """The objects behind the edge.
+
+    Attributes:
+        state: returns ``starting``, ``ready``, ``draining`` or ``stopped``.
+    """
+
+    use_cases: UseCases
+    tokens: Tokens
+    clock: Clock
+    ids: IdSource
+    metrics: Metrics
+    log: Logger
+    state: Callable[[], str]

@@ -1,0 +1,1 @@
+"""One module a noun: parse, one use case, shape the answer."""

@@ -1,0 +1,126 @@
+"""The one table: what an error code means at the edges.
+
+HTTP answers are RFC 9457 problem details, with ``detail``, ``error`` and
+``correlation_id`` as the contract says. Exit codes are those of ``cortex.cli``.
+``docs/reference/errors.md`` tells the same for people; a test compares the two.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cortex.foundation.errors import CortexError
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:cortex:error:"
+"""Problem types are names, not addresses: nothing has to be online to read them."""
+
+RETRY_AFTER_SECONDS_DEFAULT = 1.0
+"""Wait told with a 503 that knows no better: most of them pass in less."""
+
+_RETRY_STATUSES = frozenset({429, 503, 507})
+_FIELDS_OF_ERROR = frozenset({"code", "message", "hint"})
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What one code is outside.
+
+    Attributes:
+        status: HTTP status.
+        title: the same for every occurrence (RFC 9457).
+        exit_code: of a command that fails with it.
+    """
+
+    status: int
+    title: str
+    exit_code: int = 1
+
+
+INTERNAL = Meaning(500, "Internal error")
+
+MEANINGS: Mapping[str, Meaning] = {
+    "INTERNAL_ERROR": INTERNAL,
+    "VALIDATION_ERROR": Meaning(422, "Invalid input", 2),
+    "INVALID_FILTER": Meaning(422, "Invalid filter", 2),
+    "INVALID_CURSOR": Meaning(422, "Invalid cursor", 2),
+    "MALFORMED_BODY": Meaning(400, "Malformed body", 2),
+    "METHOD_NOT_ALLOWED": Meaning(405, "Method not allowed", 2),
+    "UNSUPPORTED_MEDIA": Meaning(415, "Unsupported media type", 2),
+    "PAYLOAD_TOO_LARGE": Meaning(413, "Too large", 2),
+    "CONFIGURATION_ERROR": Meaning(500, "Wrong configuration"),
+    "UNAUTHENTICATED": Meaning(401, "Not authenticated", 5),
+    "PERMISSION_DENIED": Meaning(403, "Not allowed", 5),
+    "NOT_FOUND": Meaning(404, "Not found", 4),
+    "NO_SUCH_PATH": Meaning(404, "No such path", 4),
+    "MEMORY_NOT_FOUND": Meaning(404, "No such memory", 4),
+    "SESSION_NOT_FOUND": Meaning(404, "No such session", 4),
+    "MODEL_NOT_FOUND": Meaning(404, "No such model", 4),
+    "CONFLICT": Meaning(409, "Conflict"),
+    "CONSTRAINT_VIOLATED": Meaning(409, "Conflict with what is stored"),
+    "SESSION_EXISTS": Meaning(409, "Session exists"),
+    "PRECONDITION_FAILED": Meaning(412, "Precondition failed"),
+    "RATE_LIMITED": Meaning(429, "Too many requests"),
+    "UNAVAILABLE": Meaning(503, "Unavailable"),
+    "OVERLOADED": Meaning(503, "Overloaded"),
+    "DRAINING": Meaning(503, "Stopping"),
+    "MODEL_UNAVAILABLE": Meaning(503, "Model unavailable"),
+    "EMBEDDING_ERROR": Meaning(503, "Embedding failed"),
+    "STORAGE_BUSY": Meaning(503, "Storage busy"),
+    "STORAGE_CLOSED": Meaning(503, "Storage closed"),
+    "DEADLINE_EXCEEDED": Meaning(503, "Deadline exceeded"),
+    "STORAGE_FULL": Meaning(507, "Storage full"),
+    "STORAGE_ERROR": Meaning(500, "Storage error"),
+    "STORAGE_CORRUPT": Meaning(500, "Storage damaged"),
+    "SCHEMA_TOO_NEW": Meaning(500, "Schema too new"),
+    "MIGRATION_FAILED": Meaning(500, "Migration failed"),
+}
+
+
+def meaning_of(error: CortexError) -> Meaning:
+    """Return what the error means; a code without a line means its parent's."""
+    for kind in type(error).__mro__:
+        meaning = MEANINGS.get(str(kind.__dict__.get("code")))
+        if meaning is not None:
+            return meaning
+    return INTERNAL
+
+
+def retry_after(error: CortexError) -> int | None:
+    """Return whole seconds for ``Retry-After``; None where waiting does not help."""
+    if meaning_of(error).status not in _RETRY_STATUSES:
+        return None
+    seconds = error.retry_after_seconds
+    return max(
+        1, math.ceil(RETRY_AFTER_SECONDS_DEFAULT if seconds is None else seconds)
+    )
+
+
+def body_of(error: CortexError, correlation_id: str) -> dict[str, object]:
+    """Return the error body of every edge."""
+    meaning = meaning_of(error)
+    facts = {k: v for k, v in error.data.items() if k not in _FIELDS_OF_ERROR}
+    told: dict[str, object] = {"code": error.code, "message": error.message, **facts}
+    if error.hint:
+        told["hint"] = error.hint
+    body: dict[str, object] = {
+        "type": TYPE_PREFIX + error.code.lower().replace("_", "-"),
+        "title": meaning.title,
+        "status": meaning.status,
+        "detail": str(error),
+        "error": told,
+        "correlation_id": correlation_id,
+    }
+    seconds = retry_after(error)
+    if seconds is not None:
+        body["retry_after"] = seconds
+    return body
+
+
+def internal(correlation_id: str) -> dict[str, object]:
+    """Return the body for a failure nobody foresaw: it tells nothing of the cause."""
+    error = CortexError(
+        "something went wrong inside the server",
+        hint=f"The log has it under correlation id {correlation_id}.",
+    )
+    return body_of(error, correlation_id)
