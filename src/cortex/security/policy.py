@@ -25,6 +25,9 @@ from cortex.security.patterns import ANYTHING, Patterns
 DEFAULT_RULE = "scopes-suffice"
 """Id of the only rule of the built-in policy."""
 
+CALLERS_REMEMBERED_MAX = 4_096
+"""Callers and actions whose candidate rules are kept: some MB; then begun anew."""
+
 
 class Effect(StrEnum):
     """What a rule does when it applies."""
@@ -162,10 +165,24 @@ class Explanation:
     considered: tuple[Considered, ...]
 
 
-class Policy:
-    """Rules, roles and bindings, made ready for many decisions; immutable."""
+@dataclass(frozen=True, slots=True)
+class _Candidates:
+    """What of a policy can matter to one caller's one action, in the order of ids."""
 
-    __slots__ = ("_allows", "_bindings", "_bound", "_denies", "_roles", "rules")
+    roles: frozenset[str]
+    held: bool
+    denies: tuple[Rule, ...]
+    allows: tuple[Rule, ...]
+
+
+class Policy:
+    """Rules, roles and bindings, made ready for many decisions; never changes.
+
+    What depends only on the caller and the action is worked out once and remembered,
+    within a bound: it changes no answer.
+    """
+
+    __slots__ = ("_bound", "_known", "_roles", "rules")
 
     def __init__(
         self,
@@ -177,12 +194,10 @@ class Policy:
         """Take the parts; ``roles`` maps a role to its scopes, inherited ones too."""
         self.rules = tuple(sorted(rules, key=lambda rule: rule.id))
         self._roles = MappingProxyType(dict(roles or {}))
-        self._denies = tuple(r for r in self.rules if r.effect is Effect.DENY)
-        self._allows = tuple(r for r in self.rules if r.effect is Effect.ALLOW)
-        self._bindings = tuple(bindings)
         self._bound: Mapping[str, tuple[Binding, ...]] = MappingProxyType(
-            _by_exact_subject(self._bindings)
+            _by_exact_subject(bindings)
         )
+        self._known: dict[tuple[object, ...], _Candidates] = {}
 
     @property
     def roles(self) -> Mapping[str, frozenset[str]]:
@@ -210,21 +225,21 @@ class Policy:
     def decide(self, request: Request) -> Decision:
         """Answer one request."""
         action = request.action
-        roles = self.roles_of(request)
-        for rule in self._denies:
-            if not _mismatch(rule, request, roles):
+        found = self._candidates(request)
+        for rule in found.denies:
+            if not _mismatch_here(rule, request):
                 return Decision(
                     allowed=False,
                     ground=Ground.RULE_DENIES,
                     rule=rule.id,
                     action=action,
                 )
-        if not self._held(request, roles):
+        if not found.held:
             return Decision(
                 allowed=False, ground=Ground.SCOPE_NOT_HELD, rule="", action=action
             )
-        for rule in self._allows:
-            if not _mismatch(rule, request, roles):
+        for rule in found.allows:
+            if not _mismatch_here(rule, request):
                 return Decision(
                     allowed=True, ground=Ground.RULE_ALLOWS, rule=rule.id, action=action
                 )
@@ -242,12 +257,31 @@ class Policy:
             considered=tuple(_considered(rule, request, roles) for rule in self.rules),
         )
 
-    def _held(self, request: Request, roles: frozenset[str]) -> bool:
-        scope = request.action.partition(".")[0]
-        if scope in request.scopes or ALL_SCOPES in request.scopes:
-            return True
-        given = self._roles
-        return any(scope in given[role] or ALL_SCOPES in given[role] for role in roles)
+    def _candidates(self, request: Request) -> _Candidates:
+        key = (
+            request.action,
+            request.subject,
+            request.tenant,
+            request.scopes,
+            request.roles,
+        )
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) >= CALLERS_REMEMBERED_MAX:
+                self._known.clear()
+            found = self._known[key] = self._work_out(request)
+        return found
+
+    def _work_out(self, request: Request) -> _Candidates:
+        roles = self.roles_of(request)
+        near = [r for r in self.rules if not _mismatch_of_caller(r, request, roles)]
+        scopes = self.scopes_of(request)
+        return _Candidates(
+            roles=roles,
+            held=ALL_SCOPES in scopes or request.action.partition(".")[0] in scopes,
+            denies=tuple(r for r in near if r.effect is Effect.DENY),
+            allows=tuple(r for r in near if r.effect is Effect.ALLOW),
+        )
 
 
 def scopes_suffice() -> Policy:
@@ -267,26 +301,30 @@ def _by_exact_subject(bindings: Iterable[Binding]) -> dict[str, tuple[Binding, .
 
 def _mismatch(rule: Rule, request: Request, roles: frozenset[str]) -> str:
     """Return the first criterion that keeps the rule from applying, or nothing."""
+    return _mismatch_of_caller(rule, request, roles) or _mismatch_here(rule, request)
+
+
+def _mismatch_of_caller(rule: Rule, request: Request, roles: frozenset[str]) -> str:
+    """Look at the criteria that stay the same for a caller and an action."""
     if not rule.actions.match(request.action):
         return "actions"
     if not rule.subjects.match(request.subject):
         return "subjects"
     if not rule.tenants.match(request.tenant):
         return "tenants"
-    if rule.roles and not rule.roles & roles:
-        return "roles"
-    if not _place_fits(rule, request):
-        return "namespaces" if _resource_fits(rule, request) else "resources"
+    return "roles" if rule.roles and not rule.roles & roles else ""
+
+
+def _mismatch_here(rule: Rule, request: Request) -> str:
+    """Look at the criteria that differ from request to request."""
+    if not rule.resources.match(request.resource, request.subject, request.tenant):
+        return "resources"
+    if not _namespace_fits(rule, request):
+        return "namespaces"
     return _situation(rule, request)
 
 
-def _resource_fits(rule: Rule, request: Request) -> bool:
-    return rule.resources.match(request.resource, request.subject, request.tenant)
-
-
-def _place_fits(rule: Rule, request: Request) -> bool:
-    if not _resource_fits(rule, request):
-        return False
+def _namespace_fits(rule: Rule, request: Request) -> bool:
     if request.namespace is None:
         return rule.namespaces.any
     return rule.namespaces.match(request.namespace, request.subject, request.tenant)
