@@ -54,10 +54,17 @@ def read_progress(body: object, start_line: int) -> Imported:
     The answer is one object, or one a line as the import went on: the counts of the
     last one hold for all, refused lines are told once each.
     """
-    told: list[object] = [body]
-    if isinstance(body, str):
-        told = [json.loads(line) for line in body.splitlines() if line]
-    steps = [decode(Imported, step) for step in told]
+    steps = [decode(Imported, step) for step in _steps(body)]
     errors = [error for step in steps for error in step.errors]
     moved = tuple(replace(e, line=e.line + start_line) for e in errors)
     return replace(steps[-1], line=steps[-1].line + start_line, errors=moved)
+
+
+def _steps(body: object) -> list[object]:
+    """Return the objects of a line-by-line answer, or the one that came."""
+    if not isinstance(body, str):
+        return [body]
+    try:
+        return [json.loads(line) for line in body.splitlines() if line] or [body]
+    except ValueError:
+        return [body]

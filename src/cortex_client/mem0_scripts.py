@@ -139,15 +139,18 @@ class Scripts:
     def update(
         self, memory_id: str, text: str | None, metadata: Mapping[str, Any] | None
     ) -> Script[dict[str, str]]:
-        """Change text, metadata or both."""
+        """Change the text, add to the metadata, or both."""
+        if text is None and metadata is None:
+            message = "give text, metadata or both"
+            raise ValueError(message)
+        found: Memory | None = yield self._get(memory_id)
+        if found is None:
+            raise _unknown(memory_id)
         changes: Any = dict(self._where)
         if text is not None:
             changes["content"] = text
         if metadata is not None:
-            changes["metadata"] = dict(metadata)
-        if text is None and metadata is None:
-            message = "give text, metadata or both"
-            raise ValueError(message)
+            changes["metadata"] = {**found.metadata, **metadata}
         yield memory.update_memory(memory_id, **changes)
         return {"message": "Memory updated successfully!"}
 
@@ -157,8 +160,7 @@ class Scripts:
             memory.forget(memory_id, **self._where).then(lambda _: True)
         )
         if not gone:
-            message = f"Memory with id {memory_id} not found"
-            raise ValueError(message)
+            raise _unknown(memory_id)
         return {"message": "Memory deleted successfully!"}
 
     def delete_all(self, **scope: Unpack[Scope]) -> Script[dict[str, str]]:
@@ -173,6 +175,10 @@ class Scripts:
 
     def _get(self, memory_id: str) -> Call[Memory | None]:
         return _or_none(memory.get_memory(memory_id, **self._where))
+
+
+def _unknown(memory_id: str) -> ValueError:
+    return ValueError(f"Memory with id {memory_id} not found")
 
 
 def _or_none(call: Call[T]) -> Call[T | None]:

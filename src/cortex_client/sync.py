@@ -160,6 +160,7 @@ class CortexClientSync:
     list_sessions = _verb(sessions.list_sessions)
     get_session = _verb(sessions.get_session)
     append_messages = _verb(sessions.append_messages)
+    list_messages = _verb(sessions.list_messages)
     get_state = _verb(sessions.get_state)
     put_state = _verb(sessions.put_state)
     delete_state = _verb(sessions.delete_state)

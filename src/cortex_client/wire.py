@@ -83,7 +83,10 @@ class Memory:
     valid_to: float | None = None
     created_at: float | None = None
     updated_at: float | None = None
+    expires_at: float | None = None
     tier: str = ""
+    modality: str = ""
+    embedding: str = ""
     content_sha256: str = ""
     extra: Json = field(default_factory=dict)
 
@@ -236,6 +239,16 @@ class ContextBlock:
 
 
 @dataclass(frozen=True, slots=True)
+class Included:
+    """One memory that is in a context."""
+
+    id: str
+    tokens: int = 0
+    score: float = 0.0
+    extra: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Dropped:
     """One candidate left out, and why."""
 
@@ -255,6 +268,7 @@ class Context:
     budget: int = 0
     token_method: str = ""
     token_exact: bool = False
+    included: tuple[Included, ...] = ()
     dropped: tuple[Dropped, ...] = ()
     summary: str = ""
     low_confidence: bool = False

@@ -22,7 +22,7 @@ def forget(
 
     Example: cortex forget --user ana --yes
     """
-    if (memory_id is None) is not which.narrowed:
+    if which.narrowed if memory_id else not which.selection():
         fail("give an id, or at least one condition such as --user; not both.")
         return Exit.USAGE
     if not yes and not _agreed(memory_id):

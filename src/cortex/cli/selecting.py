@@ -32,8 +32,7 @@ class Which:
     @property
     def narrowed(self) -> bool:
         """Return whether any condition beside the namespace is given."""
-        selection = self.selection()
-        return bool(selection.keys() - {"namespace"})
+        return bool(self.selection().keys() - {"namespace"})
 
     def selection(self) -> Selection:
         """Return the selection as the client takes it."""

@@ -46,12 +46,7 @@ def show(
     """
     with server.connect() as client:
         session = client.get_session(session_id, namespace=namespace)
-        selection = {} if namespace is None else {"namespace": namespace}
-        page = client.list_memories(
-            session_id=session_id,
-            limit=limit,
-            **selection,
-        )
+        page = client.list_messages(session_id, namespace=namespace, limit=limit)
     if server.as_json:
         print_json({"session": plain(session), "messages": plain(page.memories)})
         return

@@ -27,6 +27,12 @@ class ContextOptions(Traced, total=False):
     strategy: str | None
 
 
+class VectorOptions(Traced, total=False):
+    """Where: the default namespace when not said."""
+
+    namespace: str
+
+
 class OptimizeOptions(Traced, total=False):
     """Which model's tokens are counted."""
 
@@ -97,9 +103,10 @@ def vector_search(
     query: str,
     top_k: int = 5,
     filter_metadata: Mapping[str, object] | None = None,
-    **options: Unpack[Traced],
+    **options: Unpack[VectorOptions],
 ) -> Call[VectorHits]:
     """Find documents by meaning."""
+    correlation_id = options.pop("correlation_id", None)
     return Call(
         "POST",
         "/vector/search",
@@ -108,8 +115,9 @@ def vector_search(
             "query": query,
             "top_k": top_k,
             "filter_metadata": dict(filter_metadata or {}),
+            **compact(options),
         },
-        headers=traced(options.get("correlation_id")),
+        headers=traced(correlation_id),
     )
 
 

@@ -56,6 +56,10 @@ class RecallOptions(Traced, total=False):
     session_id: str
     user_id: str
     agent_id: str
+    author: str
+    kind: str
+    tag: str
+    modality: str
 
 
 class Selection(Traced, total=False):
@@ -73,6 +77,8 @@ class Selection(Traced, total=False):
     tag: str
     start: float | str
     end: float | str
+    tier: str
+    modality: str
 
 
 class Listing(Selection, total=False):

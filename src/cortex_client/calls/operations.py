@@ -55,5 +55,5 @@ def events(**options: Unpack[EventOptions]) -> Flow[Event]:
 
 def _readiness(answer: Answer) -> Readiness:
     body = answer.body if isinstance(answer.body, dict) else {}
-    reason = body.get("reason") or body.get("detail") or ""
+    reason = body.get("reason") or body.get("status") or body.get("detail") or ""
     return Readiness(answer.status == _OK, str(reason))

@@ -8,7 +8,7 @@ from cortex_client.call import Call, Retry, Traced, traced
 from cortex_client.calls.bodies import Item, compact, memory_items
 from cortex_client.calls.memory import InNamespace
 from cortex_client.decoding import decode
-from cortex_client.wire import Remembered, Session, SessionPage, StateEntry
+from cortex_client.wire import MemoryPage, Remembered, Session, SessionPage, StateEntry
 
 
 class SessionFields(Traced, total=False):
@@ -87,6 +87,23 @@ def append_messages(
         body={"items": memory_items(messages, {})},
         headers=traced(options.get("correlation_id")),
         keyed="items",
+    )
+
+
+def list_messages(
+    session_id: str, **listing: Unpack[SessionListing]
+) -> Call[MemoryPage]:
+    """Return one page of a conversation's messages, in order."""
+    return Call(
+        "GET",
+        f"{_session(session_id)}/messages",
+        lambda answer: decode(MemoryPage, answer.body),
+        params={
+            "namespace": listing.get("namespace"),
+            "cursor": listing.get("cursor"),
+            "limit": listing.get("limit"),
+        },
+        headers=traced(listing.get("correlation_id")),
     )
 
 
