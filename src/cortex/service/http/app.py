@@ -33,6 +33,7 @@ from cortex.service.http.routes.memory import MemoryRoutes
 from cortex.service.http.routes.sessions import SessionRoutes
 from cortex.service.http.routes.state import StateRoutes
 from cortex.service.http.routes.surroundings import SurroundingsRoutes
+from cortex.service.http.routes.transfer import TransferRoutes
 from cortex.service.http.wire.faults import invalid_input
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
@@ -71,7 +72,8 @@ def create_app(
     app.state.door = Door(edge.tokens, Buckets(), edge.clock, options)
     for routes in (
         HealthRoutes(edge.use_cases, edge.metrics, options),
-        MemoryRoutes(edge.use_cases, edge.clock),
+        TransferRoutes(edge.use_cases, edge.clock),
+        MemoryRoutes(edge.use_cases),
         SessionRoutes(edge.use_cases),
         StateRoutes(edge.use_cases),
         ContextRoutes(edge.use_cases, options.max_token_budget),

@@ -15,13 +15,13 @@ from cortex.service.http.caller import Admitted
 from cortex.service.http.description import accepts
 from cortex.service.http.wire import context as wire
 from cortex.service.http.wire.memory import (
-    InNamespace,
     MessagesBody,
     PageAnswer,
     RememberAnswer,
     page,
     remembered,
 )
+from cortex.service.http.wire.selection import InNamespace
 from cortex.usecases.catalog import UseCases
 
 SessionPath = Annotated[str, Path(min_length=1, max_length=NAME_CHARACTERS_MAX)]

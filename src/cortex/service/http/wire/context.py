@@ -24,11 +24,11 @@ from cortex.service.http.wire.fields import (
     TtlSeconds,
     Wire,
 )
-from cortex.service.http.wire.memory import (
+from cortex.service.http.wire.memory import plain
+from cortex.service.http.wire.selection import (
     PAGE_LIMIT_DEFAULT,
     PAGE_LIMIT_MAX,
     InNamespace,
-    plain,
 )
 from cortex.usecases.model import (
     BuiltContext,

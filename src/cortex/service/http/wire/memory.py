@@ -5,7 +5,6 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from cortex.foundation.errors import ValidationError
 from cortex.foundation.limits import MEMORY_ITEMS_PER_REQUEST_MAX, TOP_K_MAX
 from cortex.memory.filters import compile_filter
 from cortex.memory.model import (
@@ -27,7 +26,6 @@ from cortex.memory.model import (
 )
 from cortex.service.http.wire.fields import (
     Content,
-    Cursor,
     Flag,
     Importance,
     Integer,
@@ -42,14 +40,7 @@ from cortex.service.http.wire.fields import (
     TtlSeconds,
     Wire,
 )
-
-PAGE_LIMIT_MAX = 500
-"""Memories of one page: about half a megabyte of ordinary messages."""
-
-PAGE_LIMIT_DEFAULT = 50
-
-IMPORT_LINE_MAX = 1_000_000_000
-"""Greatest line an import can be resumed after."""
+from cortex.service.http.wire.selection import TimeRangeBody, check_interval
 
 
 class MessageBody(Wire):
@@ -72,7 +63,7 @@ class MessageBody(Wire):
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        _check_interval("valid_from", self.valid_from, "valid_to", self.valid_to)
+        check_interval("valid_from", self.valid_from, "valid_to", self.valid_to)
         return self
 
     def domain(self, session_id: str | None) -> NewMemory:
@@ -142,7 +133,7 @@ class PatchBody(Wire):
         if all(getattr(self, name) is None for name in type(self).model_fields):
             message = "must change at least one field"
             raise ValueError(message)
-        _check_interval("valid_from", self.valid_from, "valid_to", self.valid_to)
+        check_interval("valid_from", self.valid_from, "valid_to", self.valid_to)
         return self
 
     def domain(self) -> MemoryPatch:
@@ -158,18 +149,6 @@ class PatchBody(Wire):
             valid_to=self.valid_to,
             ttl_seconds=self.ttl_seconds,
         )
-
-
-class TimeRangeBody(Wire):
-    """Half-open interval of the time things happened."""
-
-    start: Moment | None = None
-    end: Moment | None = None
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        _check_interval("start", self.start, "end", self.end)
-        return self
 
 
 class SearchBody(Wire):
@@ -218,81 +197,6 @@ class SearchBody(Wire):
             selection=selection,
             explain=self.explain,
         )
-
-
-class InNamespace(Wire):
-    """Query of a route that works in one namespace."""
-
-    namespace: NamespaceName | None = None
-
-
-class SelectionQuery(InNamespace):
-    """Query that selects memories; all given conditions hold."""
-
-    session_id: Name | None = None
-    user_id: Name | None = None
-    agent_id: Name | None = None
-    author: Name | None = None
-    kind: Name | None = None
-    tag: Tag | None = None
-    start: Moment | None = None
-    end: Moment | None = None
-    tier: Tier | None = None
-    modality: Modality | None = None
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        _check_interval("start", self.start, "end", self.end)
-        return self
-
-    def domain(self) -> Selection:
-        """Return the selection."""
-        bounded = self.start is not None or self.end is not None
-        return Selection(
-            session_id=self.session_id,
-            user_id=self.user_id,
-            agent_id=self.agent_id,
-            author=self.author,
-            kind=self.kind,
-            tag=self.tag,
-            time_range=TimeRange(self.start, self.end) if bounded else None,
-            tiers=None if self.tier is None else frozenset({self.tier}),
-            modality=self.modality,
-        )
-
-
-class ListQuery(SelectionQuery):
-    """GET /memory."""
-
-    cursor: Cursor | None = None
-    limit: Annotated[int, Field(ge=1, le=PAGE_LIMIT_MAX)] = PAGE_LIMIT_DEFAULT
-
-
-class ForgetQuery(SelectionQuery):
-    """DELETE /memory: at least one condition, so that nothing goes by accident."""
-
-    def require_condition(self) -> None:
-        """Raise ``ValidationError`` when the request names no condition at all."""
-        if not self.model_fields_set:
-            raise ValidationError(
-                "forgetting needs a condition",
-                hint="Name at least one of namespace, session_id, user_id, agent_id, "
-                "author, kind, tag, start, end, tier, modality.",
-                field="query",
-            )
-
-
-class ImportQuery(InNamespace):
-    """POST /memory/import."""
-
-    start_line: Annotated[
-        int,
-        Field(
-            ge=0,
-            le=IMPORT_LINE_MAX,
-            description="Lines to skip: the last line an earlier import dealt with.",
-        ),
-    ] = 0
 
 
 class StoredAnswer(Wire):
@@ -498,11 +402,3 @@ def _hit(hit: Hit, *, explain: bool) -> dict[str, object]:
 
 def _time_range(body: TimeRangeBody | None) -> TimeRange | None:
     return None if body is None else TimeRange(body.start, body.end)
-
-
-def _check_interval(
-    first: str, start: float | None, second: str, end: float | None
-) -> None:
-    if start is not None and end is not None and end < start:
-        message = f"{second} must not be before {first}"
-        raise ValueError(message)

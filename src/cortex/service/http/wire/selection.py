@@ -1,0 +1,120 @@
+"""Which memories a query selects, on the wire."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from cortex.foundation.errors import ValidationError
+from cortex.memory.model import Modality, Selection, Tier, TimeRange
+from cortex.service.http.wire.fields import (
+    Cursor,
+    Moment,
+    Name,
+    NamespaceName,
+    Tag,
+    Wire,
+)
+
+PAGE_LIMIT_MAX = 500
+"""Memories of one page: about half a megabyte of ordinary messages."""
+
+PAGE_LIMIT_DEFAULT = 50
+
+IMPORT_LINE_MAX = 1_000_000_000
+"""Greatest line an import can be resumed after."""
+
+
+class InNamespace(Wire):
+    """Query of a route that works in one namespace."""
+
+    namespace: NamespaceName | None = None
+
+
+class SelectionQuery(InNamespace):
+    """Query that selects memories; all given conditions hold."""
+
+    session_id: Name | None = None
+    user_id: Name | None = None
+    agent_id: Name | None = None
+    author: Name | None = None
+    kind: Name | None = None
+    tag: Tag | None = None
+    start: Moment | None = None
+    end: Moment | None = None
+    tier: Tier | None = None
+    modality: Modality | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        check_interval("start", self.start, "end", self.end)
+        return self
+
+    def domain(self) -> Selection:
+        """Return the selection."""
+        bounded = self.start is not None or self.end is not None
+        return Selection(
+            session_id=self.session_id,
+            user_id=self.user_id,
+            agent_id=self.agent_id,
+            author=self.author,
+            kind=self.kind,
+            tag=self.tag,
+            time_range=TimeRange(self.start, self.end) if bounded else None,
+            tiers=None if self.tier is None else frozenset({self.tier}),
+            modality=self.modality,
+        )
+
+
+class ListQuery(SelectionQuery):
+    """GET /memory."""
+
+    cursor: Cursor | None = None
+    limit: Annotated[int, Field(ge=1, le=PAGE_LIMIT_MAX)] = PAGE_LIMIT_DEFAULT
+
+
+class ForgetQuery(SelectionQuery):
+    """DELETE /memory: at least one condition, so that nothing goes by accident."""
+
+    def require_condition(self) -> None:
+        """Raise ``ValidationError`` when the request names no condition at all."""
+        if not self.model_fields_set:
+            raise ValidationError(
+                "forgetting needs a condition",
+                hint="Name at least one of namespace, session_id, user_id, agent_id, "
+                "author, kind, tag, start, end, tier, modality.",
+                field="query",
+            )
+
+
+class ImportQuery(InNamespace):
+    """POST /memory/import."""
+
+    start_line: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=IMPORT_LINE_MAX,
+            description="Lines to skip: the last line an earlier import dealt with.",
+        ),
+    ] = 0
+
+
+class TimeRangeBody(Wire):
+    """Half-open interval of the time things happened."""
+
+    start: Moment | None = None
+    end: Moment | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        check_interval("start", self.start, "end", self.end)
+        return self
+
+
+def check_interval(
+    first: str, start: float | None, second: str, end: float | None
+) -> None:
+    """Raise ``ValueError`` when an interval ends before it starts."""
+    if start is not None and end is not None and end < start:
+        message = f"{second} must not be before {first}"
+        raise ValueError(message)
