@@ -152,7 +152,8 @@ class OpenAiText:
     def _vector(self, content: bytes) -> Vector:
         try:
             numbers = orjson.loads(content)["data"][0]["embedding"]
-            vector = normalised(np.array(numbers, np.float32))
+            with np.errstate(over="ignore"):
+                vector = normalised(np.array(numbers, np.float32))
         except (ValueError, TypeError, LookupError) as error:
             message = f"{self._info.name} answered with something else than a vector"
             hint = "Check that the address is an OpenAI-compatible embedding service."
