@@ -185,6 +185,16 @@ class TileEdge:
                 self._levels.append([])
             self._levels[level].append(root)
 
+    @property
+    def lowest(self) -> list[bytes]:
+        """Return the leaf hashes of the partial tile at the lowest level."""
+        return list(self._levels[0])
+
+    @property
+    def tip(self) -> bytes | None:
+        """Return the hash of the last leaf, if it lies in the partial tile."""
+        return self._levels[0][-1] if self._levels[0] else None
+
     def partials(self) -> list[tuple[Tile, bytes]]:
         """Return the partial tiles of the present size, with their bytes."""
         return [

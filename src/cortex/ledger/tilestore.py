@@ -1,0 +1,137 @@
+"""Tiles and bundles as files, in the layout that any tlog-tiles client reads."""
+
+import shutil
+from collections import OrderedDict
+from pathlib import Path
+
+from cortex.ledger.errors import LedgerTampered, ProofInvalid
+from cortex.ledger.files import read_file, sync_file, write_file
+from cortex.ledger.tiles import (
+    CHECKPOINT_PATH,
+    TILE_WIDTH,
+    Tile,
+    bundle,
+    decode_bundle,
+    decode_tile,
+    tile_node,
+    width_at,
+)
+from cortex.storage.connections import sync_directory
+
+TILES_CACHED = 256
+"""Full tiles kept in memory: 256 x 8 KiB, enough for proofs over recent entries."""
+
+
+class TileStore:
+    """Reads and writes the files below one log's prefix.
+
+    Files are written without waiting for the disk, because they can be made again
+    from the hot store; ``settle`` makes them durable before anything relies on them.
+    """
+
+    def __init__(self, root: Path) -> None:
+        """Take the folder; it is made at the first write."""
+        self.root = root
+        self._cache: OrderedDict[Tile, list[bytes]] = OrderedDict()
+        self._unsynced: set[Path] = set()
+        self._partial_at: dict[int, Tile] = {}
+
+    def write(self, tile: Tile, data: bytes) -> None:
+        """Write a tile or bundle; a full one replaces its partial forerunners."""
+        path = self.root / tile.path()
+        if tile.width < TILE_WIDTH and tile.level > 0:
+            if self._partial_at.get(tile.level) == tile:
+                return
+            self._partial_at[tile.level] = tile
+        write_file(path, data, sync=False)
+        if tile.width == TILE_WIDTH or tile.level > 0:
+            # Partial leaves are made again from the hot store at every start.
+            self._unsynced.add(path)
+        self._cache.pop(tile, None)
+        if tile.width == TILE_WIDTH:
+            partials = path.with_name(f"{path.name}.p")
+            self._unsynced = {p for p in self._unsynced if p.parent != partials}
+            shutil.rmtree(partials, ignore_errors=True)
+
+    def read(self, tile: Tile) -> bytes | None:
+        """Return a file as it is, or None."""
+        return read_file(self.root / tile.path())
+
+    def hashes(self, tile: Tile) -> list[bytes]:
+        """Return the hashes of a tile; a full tile also serves a partial's name.
+
+        Raises:
+            LedgerTampered: it is missing or has the wrong length.
+        """
+        known = self._cache.get(tile)
+        if known is not None:
+            self._cache.move_to_end(tile)
+            return known
+        data = self.read(tile)
+        if data is None and tile.width < TILE_WIDTH:
+            return self.hashes(Tile(tile.level, tile.index))[: tile.width]
+        try:
+            hashes = decode_tile(data or b"", tile.width)
+        except ProofInvalid as error:
+            message = f"the tile {tile.path()} is missing or has the wrong length"
+            raise LedgerTampered(message, hint="Run: cortex ledger verify") from error
+        if tile.width == TILE_WIDTH:
+            self._remember(tile, hashes)
+        return hashes
+
+    def node(self, size: int, level: int, index: int) -> bytes:
+        """Return the hash of a complete subtree within the published ``size``."""
+        return tile_node(size, self.hashes, level, index)
+
+    def entries(self, index: int, size: int) -> list[bytes] | None:
+        """Return the entries of a bundle in a log of ``size``; None: it is not here.
+
+        Raises:
+            ProofInvalid: the bundle is malformed.
+        """
+        width = width_at(0, index, size)
+        for candidate in (width, TILE_WIDTH):
+            data = self.read(bundle(index, candidate))
+            if data is not None:
+                return decode_bundle(data, candidate)[:width]
+        return None
+
+    def drop_bundle(self, index: int) -> None:
+        """Delete a full bundle that lies in the archive by now."""
+        path = self.root / bundle(index).path()
+        path.unlink(missing_ok=True)
+        self._unsynced.discard(path)
+
+    def show_checkpoint(self, note: bytes) -> None:
+        """Replace the published checkpoint, durably."""
+        if self.checkpoint() != note:
+            write_file(self.root / CHECKPOINT_PATH, note)
+
+    def checkpoint(self) -> bytes | None:
+        """Return the published checkpoint as it lies there."""
+        return read_file(self.root / CHECKPOINT_PATH)
+
+    def unsettled(self) -> int:
+        """Return how many files a power cut could still take."""
+        return len(self._unsynced)
+
+    def settle(self) -> None:
+        """Make every file written so far survive a power cut."""
+        paths, self._unsynced = self._unsynced, set()
+        folders: set[Path] = set()
+        try:
+            for path in sorted(paths):
+                if path.exists():
+                    sync_file(path)
+                    folders.update(p for p in path.parents if p >= self.root)
+            for folder in sorted(folders, reverse=True):
+                if folder.is_relative_to(self.root):
+                    sync_directory(folder)
+        except OSError:
+            self._unsynced |= paths
+            raise
+
+    def _remember(self, tile: Tile, hashes: list[bytes]) -> None:
+        self._cache[tile] = hashes
+        if len(self._cache) > TILES_CACHED:
+            self._cache.popitem(last=False)
