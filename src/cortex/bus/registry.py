@@ -43,6 +43,7 @@ _PROPERTIES: dict[str, dict[str, JsonValue]] = {
     "agent_name": _TEXT,
     "bytes": _COUNT,
     "cache": _TEXT,
+    "client": _TEXT,
     "component": _TEXT,
     "content_sha256": _TEXTS,
     "count": _COUNT,
@@ -79,6 +80,7 @@ _PROPERTIES: dict[str, dict[str, JsonValue]] = {
     "status": _TEXT,
     "target": _TEXT,
     "to_tier": _TIER,
+    "token": _TEXT,
     "token_count": _COUNT,
     "total_tokens": _COUNT,
     "value": _NUMBER,
@@ -140,6 +142,14 @@ EVENT_TYPES: Mapping[str, Schema] = MappingProxyType(
         "deploy.started": _schema("fingerprint", "revision actor target"),
         "deploy.promoted": _schema("fingerprint", "revision actor target"),
         "deploy.rolledback": _schema("fingerprint reason", "revision actor target"),
+        "security.token_issued": _schema("token actor", "count"),
+        "security.token_rotated": _schema("token actor", "count"),
+        "security.token_revoked": _schema("token actor count"),
+        "security.access_denied": _schema("client reason count", "token"),
+        "security.denials_repeated": _schema("client count", "reason value"),
+        "security.tokens_sprayed": _schema("client count", "reason value"),
+        "security.rate_impossible": _schema("client count", "reason value"),
+        "security.tampering_found": _schema("target reason", "index"),
     }
 )
 """Name of each event → JSON schema (2020-12 vocabulary) of its ``data``."""
