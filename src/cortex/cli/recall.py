@@ -16,7 +16,9 @@ from cortex_client.wire import Hit, Recalled
 class How:
     """How to search, and where."""
 
-    top_k: Annotated[int, typer.Option("--top-k", "-k", min=1, max=100)] = 5
+    top_k: Annotated[
+        int, typer.Option("--top-k", "-k", min=1, max=100, help="Most hits.")
+    ] = 5
     mode: Annotated[str, typer.Option(help="hybrid, semantic or keyword.")] = "hybrid"
     namespace: NamespaceName = None
     session: Annotated[str | None, typer.Option(help="Only this session.")] = None

@@ -8,6 +8,7 @@ import typer
 
 from cortex.cli.command import Server, command
 from cortex.cli.printing import print_json
+from cortex.cli.selecting import NamespaceName
 from cortex_client import NewMemory
 
 
@@ -17,12 +18,14 @@ class About:
 
     author: Annotated[str, typer.Option(help="Who said or wrote it.")] = ""
     kind: Annotated[str, typer.Option(help="Label, such as fact or message.")] = ""
-    namespace: Annotated[str | None, typer.Option("--namespace", "-n")] = None
+    namespace: NamespaceName = None
     session: Annotated[str | None, typer.Option(help="Session id.")] = None
     user: Annotated[str | None, typer.Option(help="User id.")] = None
     agent: Annotated[str | None, typer.Option(help="Agent id.")] = None
     tag: Annotated[list[str] | None, typer.Option(help="May be repeated.")] = None
-    importance: Annotated[float | None, typer.Option(min=0, max=1)] = None
+    importance: Annotated[float | None, typer.Option(min=0, max=1, help="0 to 1.")] = (
+        None
+    )
     at: Annotated[
         str | None, typer.Option(help="When it happened: ISO 8601 or epoch seconds.")
     ] = None

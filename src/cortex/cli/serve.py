@@ -13,15 +13,20 @@ class Flags:
     """What the command line says; None leaves it to the settings."""
 
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None
-    port: Annotated[int | None, typer.Option(min=0, max=65535)] = None
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes.")] = None
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")
+    ] = None
+    workers: Annotated[int | None, typer.Option(min=1, help="Server processes.")] = None
     reload: Annotated[
         bool, typer.Option("--reload", help="Restart when the code changes.")
     ] = False
     log_level: Annotated[
         str | None, typer.Option(help="debug, info, warning, error or critical.")
     ] = None
-    json_logs: Annotated[bool | None, typer.Option("--json-logs/--no-json-logs")] = None
+    json_logs: Annotated[
+        bool | None,
+        typer.Option("--json-logs/--no-json-logs", help="JSON lines, or text."),
+    ] = None
 
 
 @command

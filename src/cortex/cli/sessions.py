@@ -15,7 +15,7 @@ MESSAGES_PER_PAGE = 100
 def list_(
     server: Server,
     namespace: NamespaceName = None,
-    limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="At most.")] = 50,
 ) -> None:
     """List conversations.
 
@@ -38,7 +38,9 @@ def show(
     session_id: Annotated[str, typer.Argument(help="Session id.")],
     server: Server,
     namespace: NamespaceName = None,
-    limit: Annotated[int, typer.Option(min=1, max=500)] = MESSAGES_PER_PAGE,
+    limit: Annotated[
+        int, typer.Option(min=1, max=500, help="Messages at most.")
+    ] = MESSAGES_PER_PAGE,
 ) -> None:
     """Show a conversation and its messages.
 

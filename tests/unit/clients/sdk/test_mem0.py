@@ -239,7 +239,12 @@ def test_from_config_reads_only_its_own_part(server: Any):
         (
             {"k": {"gte": 1, "lt": 5}, "l": "*"},
             {},
-            {"and": [{"and": [{"k": {"gte": 1}}, {"k": {"lt": 5}}]}, {"l": {"ne": None}}]},
+            {
+                "and": [
+                    {"and": [{"k": {"gte": 1}}, {"k": {"lt": 5}}]},
+                    {"l": {"ne": None}},
+                ]
+            },
         ),
         (
             {"OR": [{"k": 1}, {"k": {"nin": [2, 3]}}]},
