@@ -73,7 +73,25 @@ MEANINGS: Mapping[str, Meaning] = {
     "STORAGE_ERROR": Meaning(500, "Storage error"),
     "STORAGE_CORRUPT": Meaning(500, "Storage damaged"),
     "SCHEMA_TOO_NEW": Meaning(500, "Schema too new"),
+    "STORAGE_UNREACHABLE": Meaning(503, "Storage unreachable"),
     "MIGRATION_FAILED": Meaning(500, "Migration failed"),
+    "SUBSCRIBER_TOO_SLOW": Meaning(503, "Subscriber too slow"),
+    "TOKEN_NOT_FOUND": Meaning(404, "No such token", 4),
+    "SECRET_NOT_FOUND": Meaning(404, "No such secret", 4),
+    "SECRET_UNAVAILABLE": Meaning(503, "Secrets unavailable"),
+    "ISSUER_UNAVAILABLE": Meaning(503, "Token issuer unavailable"),
+    "DECRYPTION_FAILED": Meaning(500, "Decryption failed"),
+    "POLICY_INVALID": Meaning(422, "Invalid policy", 2),
+    "TLS_INVALID": Meaning(422, "Invalid TLS files", 2),
+    "ENTRY_NOT_FOUND": Meaning(404, "No such ledger entry", 4),
+    "CONTENT_FORGOTTEN": Meaning(410, "Content forgotten", 4),
+    "ARCHIVE_OBJECT_MISSING": Meaning(404, "Archive object missing", 4),
+    "ARCHIVE_OBJECT_EXISTS": Meaning(409, "Archive object exists"),
+    "NOTE_INVALID": Meaning(422, "Invalid signed note", 2),
+    "PROOF_INVALID": Meaning(422, "Proof does not hold"),
+    "LEDGER_KEY_UNUSABLE": Meaning(422, "Unusable key", 2),
+    "LEDGER_TAMPERED": Meaning(500, "Ledger tampered with"),
+    "LEDGER_STOPPED": Meaning(503, "Ledger stopped"),
 }
 
 
@@ -107,7 +125,7 @@ def body_of(error: CortexError, correlation_id: str) -> dict[str, object]:
         "type": TYPE_PREFIX + error.code.lower().replace("_", "-"),
         "title": meaning.title,
         "status": meaning.status,
-        "detail": str(error),
+        "detail": _detail(error),
         "error": told,
         "correlation_id": correlation_id,
     }
@@ -115,6 +133,12 @@ def body_of(error: CortexError, correlation_id: str) -> dict[str, object]:
     if seconds is not None:
         body["retry_after"] = seconds
     return body
+
+
+def _detail(error: CortexError) -> str:
+    if not error.hint:
+        return error.message
+    return f"{error.message.rstrip('.')}. {error.hint}"
 
 
 def internal(correlation_id: str) -> dict[str, object]:

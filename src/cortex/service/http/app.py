@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from cortex.foundation.bucket import Buckets
 from cortex.foundation.errors import CortexError, ValidationError
@@ -43,6 +44,9 @@ DESCRIPTION = (
     "body everywhere; every answer carries X-Correlation-ID."
 )
 
+_METHOD_CHARACTERS_MAX = 20
+"""Characters of an unknown method that are repeated."""
+
 
 def create_app(
     edge: Edge, options: HttpOptions, lifespan: Lifespan | None = None
@@ -58,6 +62,7 @@ def create_app(
         title="Cortex",
         version=options.version,
         description=DESCRIPTION,
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -80,7 +85,7 @@ def create_app(
         SurroundingsRoutes(edge.use_cases),
         DocsRoutes(),
     ):
-        app.include_router(routes.router())
+        app.router.routes.extend(routes.router().routes)
     description: dict[str, Any] = {}
 
     def openapi() -> dict[str, Any]:
@@ -120,19 +125,28 @@ async def _refuse_input(request: Request, error: Exception) -> Response:
 async def _refuse_route(request: Request, error: Exception) -> Response:
     """Answer the framework's own refusals, such as an unknown path."""
     status = error.status_code if isinstance(error, HTTPException) else 0
-    headers = error.headers if isinstance(error, HTTPException) else None
     if status == problems.MEANINGS["NO_SUCH_PATH"].status:
         hint = "GET /docs lists all paths."
         return _told(request, NoSuchPath("no route has this path", hint=hint))
     if status == problems.MEANINGS["METHOD_NOT_ALLOWED"].status:
-        allowed = (headers or {}).get("Allow", "")
+        allowed = ", ".join(_methods_of_path(request))
         refused = MethodNotAllowed(
-            f"{request.method} is not a method of this path",
-            hint=f"It takes {allowed}." if allowed else "",
+            f"{request.method[:_METHOD_CHARACTERS_MAX]} is not a method of this path",
+            hint=f"It takes {allowed}.",
             field="method",
         )
-        return _told(request, refused, dict(headers or {}))
+        return _told(request, refused, {"Allow": allowed})
     return _told(request, ValidationError("the request cannot be read"))
+
+
+def _methods_of_path(request: Request) -> list[str]:
+    """Return every method some route takes at this path."""
+    methods: set[str] = set()
+    for route in request.app.routes:
+        match, _ = route.matches(request.scope)
+        if match is not Match.NONE:
+            methods |= getattr(route, "methods", None) or set()
+    return sorted(methods)
 
 
 def _told(

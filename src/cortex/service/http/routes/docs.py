@@ -1,9 +1,12 @@
-"""The page at /docs: the API description drawn without anything from elsewhere."""
+"""/openapi.json and the page at /docs, drawn without anything from elsewhere."""
 
 from importlib import resources
 
 from fastapi import APIRouter
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
+
+from cortex.service.http.answers import json_answer
 
 _POLICY = (
     "default-src 'none'; connect-src 'self'; style-src 'unsafe-inline'; "
@@ -12,7 +15,7 @@ _POLICY = (
 
 
 class DocsRoutes:
-    """Handler of /docs."""
+    """Handlers of the API's own description."""
 
     def __init__(self) -> None:
         """Read the page once."""
@@ -20,11 +23,16 @@ class DocsRoutes:
         self._page = page.read_text(encoding="utf-8")
 
     def router(self) -> APIRouter:
-        """Return the route, which describes itself nowhere."""
+        """Return the routes, which describe themselves nowhere."""
         router = APIRouter(include_in_schema=False)
         router.add_api_route("/docs", self.docs, methods=["GET"])
+        router.add_api_route("/openapi.json", self.openapi, methods=["GET"])
         return router
 
     async def docs(self) -> Response:
         """Return the page; it reads /openapi.json."""
         return HTMLResponse(self._page, headers={"Content-Security-Policy": _POLICY})
+
+    async def openapi(self, request: Request) -> Response:
+        """Return the description."""
+        return json_answer(request.app.openapi())
