@@ -91,7 +91,7 @@ def check_settings(settings: Settings) -> Finding:
 def check_home(home: Path) -> Finding:
     """Can the data folder be written?"""
     place = _existing(home)
-    if not os.access(place, os.W_OK | os.X_OK):
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
         return Finding(
             "data folder",
             "fail",
@@ -104,11 +104,15 @@ def check_home(home: Path) -> Finding:
 
 def check_disk(home: Path) -> Finding:
     """Is there room?"""
-    free = shutil.disk_usage(_existing(home)).free
-    detail = f"{free / 1024**3:.1f} GiB free"
-    if free < FREE_BYTES_MIN:
+    return judge_free(shutil.disk_usage(_existing(home)).free)
+
+
+def judge_free(free_bytes: int) -> Finding:
+    """Is this much room enough?"""
+    detail = f"{free_bytes / 1024**3:.1f} GiB free"
+    if free_bytes < FREE_BYTES_MIN:
         return Finding("disk", "fail", detail, "Make room, or move CORTEX_HOME.")
-    if free < FREE_BYTES_COMFORT:
+    if free_bytes < FREE_BYTES_COMFORT:
         return Finding("disk", "warn", detail, "Make room before it fills up.")
     return Finding("disk", "ok", detail)
 
