@@ -135,6 +135,8 @@ def broken_copy(folder: Path, fault: str) -> Path:
         (folder / "manifest.json").write_text("{}")
     elif fault == "manifest-missing":
         (folder / "manifest.json").unlink()
+    elif fault == "tokenizer-missing":
+        (folder / "tokenizer.json").unlink()
     elif fault == "tokenizer":
         (folder / "tokenizer.json").write_text("{}")
     return folder
@@ -142,7 +144,7 @@ def broken_copy(folder: Path, fault: str) -> Path:
 
 FAULTS = [
     "missing", "one-bit", "cut", "manifest-broken", "manifest-poor",
-    "manifest-missing", "tokenizer",
+    "manifest-missing", "tokenizer", "tokenizer-missing",
 ]  # fmt: skip
 
 
@@ -161,7 +163,7 @@ def test_a_broken_bundled_model_is_replaced_in_a_space_of_its_own(
     assert stand_in.embed("still answers").shape == (384,)
 
 
-@pytest.mark.parametrize("fault", ["missing", "cut", "tokenizer"])
+@pytest.mark.parametrize("fault", ["missing", "cut", "tokenizer", "tokenizer-missing"])
 def test_a_broken_model_of_the_users_own_is_never_replaced(
     tmp_path: Path, fault: str
 ) -> None:
@@ -175,14 +177,21 @@ def test_a_broken_model_of_the_users_own_is_never_replaced(
 def test_without_onnx_runtime_the_server_still_has_vectors() -> None:
     code = """
 import sys
+from pathlib import Path
 sys.modules["onnxruntime"] = None
 from cortex.foundation.clock import SystemClock
-from cortex.inference.engine import TextModelOptions, open_text_backend
+from cortex.inference.engine import Provider, TextModelOptions, open_text_backend
+from cortex.inference.errors import ModelUnusable
 from cortex.inference.tokens.counters import Counters
-info = open_text_backend(TextModelOptions(), Counters(SystemClock())).info
+counters = Counters(SystemClock())
+info = open_text_backend(TextModelOptions(), counters).info
 print(info.runtime, info.degraded)
+try:
+    open_text_backend(TextModelOptions(Provider.ONNX, Path("somewhere")), counters)
+except ModelUnusable as error:
+    print(error.hint)
 """
     out = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
-    assert out.stdout == "hashing True\n"
+    assert out.stdout == "hashing True\nInstall onnxruntime again.\n"

@@ -15,7 +15,6 @@ class BreakerMachine(RuleBasedStateMachine):
         self.clock = VirtualClock()
         self.breaker = Breaker(self.clock, POLICY)
         self.out: list[Permit] = []
-        self.probe_left = float("-inf")
 
     @rule()
     def enter(self) -> None:
@@ -47,6 +46,7 @@ class BreakerMachine(RuleBasedStateMachine):
     def wait(self, seconds: float) -> None:
         self.clock.advance(seconds)
 
+    # One probe at most, and never open without enough failures.
     @invariant()
     def is_open_only_for_a_reason(self) -> None:
         state = self.breaker.state
@@ -55,7 +55,7 @@ class BreakerMachine(RuleBasedStateMachine):
         assert len(state.outcomes) <= POLICY.window_calls
 
     def teardown(self) -> None:
-        self.clock.advance(POLICY.open_seconds)
+        self.clock.advance(POLICY.open_seconds + 1)
         permit = self.breaker.enter()
         assert isinstance(permit, Permit)
         self.breaker.settle(permit, ok=True)

@@ -110,7 +110,7 @@ def admit(
     if state.phase is Phase.CLOSED:
         return state, Permit(state.generation)
     started = state.since if state.phase is Phase.OPEN else state.probing_since
-    left = started + policy.open_seconds - now
+    left = policy.open_seconds - (now - started)
     if left > 0:
         return state, Refused(left)
     probing = replace(

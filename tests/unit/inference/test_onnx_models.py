@@ -11,7 +11,7 @@ from cortex.inference.backends.bundled import open_bundled
 from cortex.inference.backends.cpu import multiplies_signed_bytes_exactly
 from cortex.inference.backends.onnx import OnnxText
 from cortex.inference.backends.user_onnx import open_user_onnx
-from cortex.inference.errors import ModelUnusable
+from cortex.inference.errors import EmbeddingFailed, ModelUnusable
 from cortex.inference.packaged import bundled_folder
 
 PARAPHRASES = [
@@ -119,6 +119,19 @@ def test_a_pooled_output_is_taken_as_it_is(tmp_path: Path) -> None:
     own = open_user_onnx(tiny_model(tmp_path / "m", "pooled"))
     expected = np.array([7592, 1]) / np.hypot(7592, 1)
     assert np.allclose(own.embed("hello"), expected)
+
+
+def test_a_text_that_the_graph_cannot_run_is_an_embedding_error(
+    tmp_path: Path,
+) -> None:
+    own = open_user_onnx(tiny_model(tmp_path / "m", "table_of_2000"))
+    with pytest.raises(EmbeddingFailed):
+        own.embed("hello")
+
+
+def test_a_graph_that_fails_when_tried_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ModelUnusable, match="could not embed"):
+        open_user_onnx(tiny_model(tmp_path / "m", "table_of_100"))
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from cortex.inference.backends.onnx import (
     open_session,
     open_tokenizer,
 )
-from cortex.inference.errors import ModelUnusable
+from cortex.inference.errors import EmbeddingFailed, ModelUnusable
 from cortex.inference.model import combined_hash, space_id
 from cortex.inference.ports import ModelInfo
 
@@ -25,7 +25,7 @@ MAX_TOKENS_DEFAULT: Final = 256
 MODEL_FILE: Final = "model.onnx"
 TOKENIZER_FILE: Final = "tokenizer.json"
 _WEIGHT_FILES: Final = ("model.onnx_data", "model.onnx.data")
-_PROBE: Final = "How long is a vector?"
+_PROBE: Final = "a"
 
 
 def open_user_onnx(folder: Path, max_tokens: int | None = None) -> OnnxText:
@@ -55,7 +55,11 @@ def open_user_onnx(folder: Path, max_tokens: int | None = None) -> OnnxText:
         source=str(folder),
         runtime="onnx",
     )
-    dimensions = len(OnnxText(info, session, tokenizer).embed(_PROBE))
+    try:
+        dimensions = len(OnnxText(info, session, tokenizer).embed(_PROBE))
+    except EmbeddingFailed as error:
+        hint = "Export the model for feature extraction."
+        raise ModelUnusable(error.message, hint=hint) from error
     decided_by = combined_hash(
         weights=digest,
         tokenizer=sha256_hex((folder / TOKENIZER_FILE).read_bytes()),

@@ -5,8 +5,9 @@ In each of them the vector of a token is (its id, 1).
 
 from pathlib import Path
 
+import numpy as np
 import onnx
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 INT32, INT64, FLOAT = TensorProto.INT32, TensorProto.INT64, TensorProto.FLOAT
 NAMES = ("input_ids", "attention_mask", "token_type_ids")
@@ -45,7 +46,21 @@ def graph(inputs: dict[str, int], output: str) -> onnx.ModelProto:
     return helper.make_model(whole, opset_imports=opset, ir_version=9)
 
 
+def table_of(rows: int) -> onnx.ModelProto:
+    """Return a graph that fails on a token id that is not below ``rows``."""
+    nodes = [helper.make_node("Gather", ["table", "input_ids"], ["tokens"])]
+    table = numpy_helper.from_array(np.ones((rows, 2), np.float32), "table")
+    given = helper.make_tensor_value_info("input_ids", INT64, ["batch", "tokens"])
+    result = helper.make_tensor_value_info("tokens", FLOAT, ["batch", "tokens", 2])
+    whole = helper.make_graph(nodes, "tiny", [given], [result], [table])
+    opset = [helper.make_opsetid("", 17)]
+    return helper.make_model(whole, opset_imports=opset, ir_version=9)
+
+
 if __name__ == "__main__":
+    for rows in (100, 2000):
+        path = Path(__file__).with_name(f"table_of_{rows}.onnx")
+        onnx.save(table_of(rows), str(path))
     for name, (inputs, output) in GRAPHS.items():
         path = Path(__file__).with_name(f"{name}.onnx")
         onnx.save(graph(inputs, output), str(path))
