@@ -116,8 +116,10 @@ class Lifecycle:
         try:
             await self._stop_all()
         finally:
-            await self._end_tasks(error)
-            self._enter(State.STOPPED)
+            try:
+                await self._end_tasks(error)
+            finally:
+                self._enter(State.STOPPED)
 
     async def _stop_all(self) -> None:
         deadline = self._clock.monotonic() + self._drain_seconds

@@ -67,7 +67,8 @@ def open_writer(path: Path, options: DatabaseOptions) -> UnitConnection:
     """Open the file for writing, making it readable by its owner only if it is new."""
     _create_private(path)
     connection = _connect(f"file:{quote(str(path))}?mode=rw", options)
-    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    if connection.execute("PRAGMA page_count").fetchone()[0] == 0:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA synchronous = {options.synchronous}")
     connection.execute("PRAGMA foreign_keys = ON")

@@ -230,11 +230,12 @@ class MemoryKeyValue:
         return len(live)
 
     def _live(self, namespace: Namespace, key: str) -> KeyValueEntry | None:
+        now = self._time.now()
         space = self._spaces.get(namespace)
         entry = None if space is None else space.get(key)
         if entry is None or entry.expires_at is None:
             return entry
-        return entry if entry.expires_at > self._time.now() else None
+        return entry if entry.expires_at > now else None
 
     def _drop(self, namespace: Namespace, key: str) -> None:
         space = self._spaces[namespace]

@@ -6,6 +6,7 @@ alone. Callers are answered after the commit returned, hence after the sync.
 """
 
 import asyncio
+import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -16,9 +17,15 @@ from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 from cortex.foundation.clock import Clock
-from cortex.foundation.errors import Overloaded
+from cortex.foundation.errors import Overloaded, StorageFull
 from cortex.storage.connections import UnitConnection, close, open_writer
-from cortex.storage.errors import StorageClosed, StorageError, is_io_error, translate
+from cortex.storage.errors import (
+    StorageBusy,
+    StorageClosed,
+    StorageError,
+    is_io_error,
+    translate,
+)
 from cortex.storage.locks import FileTurns
 from cortex.storage.options import GROUP_SECONDS_MAX, DatabaseOptions
 
@@ -202,6 +209,8 @@ class Writer:
                 self._run_units(connection, group)
         except Exception as error:  # noqa: BLE001 - worker loop: every caller is told
             self._fail_group(group, error)
+            if isinstance(translate(error), StorageFull):
+                _empty_log(connection, turns)
         else:
             self.counts.groups += 1
             self.counts.units += len(group)
@@ -288,6 +297,19 @@ def _run_unit(connection: UnitConnection, job: _Job) -> None:
     connection.execute("RELEASE unit")
 
 
+def _empty_log(connection: UnitConnection, turns: FileTurns) -> None:
+    """Give the log's own bytes back to a full disk, so that deletions find room.
+
+    Whether it works depends on how much of the log must be appended to the file; the
+    next group says so.
+    """
+    try:
+        with turns.held():
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except (sqlite3.Error, StorageBusy):
+        return
+
+
 def _answer(jobs: list[_Job]) -> None:
     """Resolve the futures, with one call into each event loop."""
     by_loop: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
@@ -316,5 +338,5 @@ def _close_quietly(connection: UnitConnection, turns: FileTurns) -> None:
     try:
         with turns.held():
             close(connection)
-    except StorageError:
+    except StorageBusy:
         close(connection)
