@@ -103,6 +103,9 @@ class OpenAI(BaseModel):
         "https://api.openai.com/v1", description="Root of the API, with its version."
     )
     api_key: SecretStr | None = Field(None, description="Key sent as bearer token.")
+    dimensions: int = Field(
+        0, ge=0, le=8192, description="Vector length; 0 for what the model is known for."
+    )
 
 
 class Settings(BaseSettings):

@@ -92,7 +92,8 @@ class BuildContext:
         if request.query is None and request.session_id is None:
             message = "give a query, a session_id, or both"
             raise ValidationError(message, field="query")
-        counter = self.counters.for_model(request.model)
+        # The first use of a model loads its vocabulary, which may take a second.
+        counter = await asyncio.to_thread(self.counters.for_model, request.model)
         material = await self._material(namespace, request)
         # Counting long texts takes milliseconds: other requests go on meanwhile.
         built = await asyncio.to_thread(_built, material, budget, counter)

@@ -4,7 +4,6 @@ Resumable: it asks the store what is missing, so a restart goes on where it stop
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from cortex.foundation.clock import Clock
 from cortex.foundation.errors import Unavailable
@@ -20,36 +19,52 @@ IDLE_SECONDS = 5.0
 """How long to wait when nothing is missing or the embedder is down."""
 
 
-@dataclass(frozen=True, slots=True)
 class CatchUp:
     """Gives memories their missing vectors, in the background."""
 
-    store: MemoryStore
-    prepare: Preparing
-    clock: Clock
+    def __init__(self, store: MemoryStore, prepare: Preparing, clock: Clock) -> None:
+        """Take the store to ask and the way to embed."""
+        self._store = store
+        self._prepare = prepare
+        self._clock = clock
+        self._after = 0
 
     async def run(self) -> None:
         """Catch up for ever; ends by cancellation."""
         while True:
             if not await self.step():
-                await self.clock.sleep(IDLE_SECONDS)
+                await self._clock.sleep(IDLE_SECONDS)
 
     async def step(self) -> int:
-        """Embed one batch and return how many rows got their vectors."""
-        space = self.prepare.embedder.info.space
-        missing = await self.store.pending(space, limit=BATCH_ROWS)
+        """Embed one batch and return how many rows got their vectors.
+
+        A row that the embedder refuses for good is passed over until the next round,
+        so that it does not hold up those behind it.
+        """
+        space = self._prepare.embedder.info.space
+        missing = await self._store.pending(space, after=self._after, limit=BATCH_ROWS)
+        if not missing:
+            self._after = 0
+            return 0
         written = 0
         for namespace, rows in _by_namespace(missing).items():
             try:
-                embedded = [await self._embedded(row) for row in rows]
+                embedded = [one for row in rows for one in await self._embedded(row)]
             except Unavailable:
+                self._after = 0
                 return written
-            written += await self.store.set_vectors(namespace, space, embedded)
+            written += await self._store.set_vectors(namespace, space, embedded)
+        self._after = max(row.seq for row in missing)
         return written
 
-    async def _embedded(self, row: Pending) -> Embedded:
-        vectors = await self.prepare.vectors(as_new(row.memory))
-        return Embedded(row.seq, row.memory.content_sha256, vectors)
+    async def _embedded(self, row: Pending) -> tuple[Embedded, ...]:
+        try:
+            vectors = await self._prepare.vectors(as_new(row.memory))
+        except Unavailable as error:
+            if error.retryable:
+                raise
+            return ()
+        return (Embedded(row.seq, row.memory.content_sha256, vectors),)
 
 
 def _by_namespace(rows: Sequence[Pending]) -> dict[Namespace, list[Pending]]:

@@ -42,7 +42,7 @@ class OptimizeContext:
 
     async def __call__(self, request: OptimizeRequest, /) -> Optimized:
         """Return what fits, in prompt order, and why the rest does not."""
-        counter = self.counters.for_model(request.model)
+        counter = await asyncio.to_thread(self.counters.for_model, request.model)
         items = [
             _pack_item(number, item, self.clock.now())
             for number, item in enumerate(request.items)

@@ -1,0 +1,101 @@
+"""A real server in its own process, with a home folder of its own."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+
+START_SECONDS_MAX = 30.0
+
+
+@dataclass
+class RunningServer:
+    """A ``cortex serve`` process and a client for it."""
+
+    process: subprocess.Popen
+    url: str
+    home: Path
+    log: Path
+    client: httpx.Client = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.client = httpx.Client(base_url=self.url, timeout=30)
+
+    def stop(self, number: int = signal.SIGTERM, timeout: float = 40) -> int:
+        """Send a signal and return the exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(timeout)
+
+    def close(self) -> None:
+        self.client.close()
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def files_holding(self, text: str) -> list[str]:
+        """Return the files below home that hold the text, as UTF-8 bytes."""
+        needle = text.encode()
+        files = (path for path in self.home.rglob("*") if path.is_file())
+        return [str(path) for path in files if needle in path.read_bytes()]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """Return the environment without any setting of the person who tests."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("CORTEX_")}
+    return {**kept, **variables}
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., RunningServer]]:
+    """Start servers; all are stopped at the end."""
+    started: list[RunningServer] = []
+
+    def start(*flags: str, home: Path | None = None, **variables: str) -> RunningServer:
+        home = home or tmp_path / "home"
+        port = free_port()
+        log = tmp_path / f"server-{len(started)}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "cortex", "serve", "--port", str(port), *flags],
+                env=environment(CORTEX_HOME=str(home), **variables),
+                cwd=tmp_path,
+                stdout=output,
+                stderr=output,
+            )
+        server = RunningServer(process, f"http://127.0.0.1:{port}", home, log)
+        started.append(server)
+        _await_ready(server)
+        return server
+
+    yield start
+    for server in started:
+        server.close()
+
+
+def _await_ready(server: RunningServer) -> None:
+    deadline = time.monotonic() + START_SECONDS_MAX
+    while time.monotonic() < deadline:
+        if server.process.poll() is not None:
+            break
+        try:
+            if server.client.get("/ready").status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.05)
+    pytest.fail(f"the server did not start:\n{server.log.read_text()}")
