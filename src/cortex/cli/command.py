@@ -6,6 +6,8 @@ group together again.
 """
 
 import inspect
+import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from functools import wraps
@@ -106,9 +108,19 @@ def _guarded(function: Callable[..., int | None], given: dict[str, Any]) -> int:
     except CortexError as error:
         fail(error.message, error.hint)
         return meaning_of(error).exit_code
+    except BrokenPipeError:
+        _forget_stdout()
+        return Exit.FAILURE
     except OSError as error:
         fail(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
         return Exit.FAILURE
     except KeyboardInterrupt:
         fail("interrupted")
         return Exit.INTERRUPTED
+
+
+def _forget_stdout() -> None:
+    """Send what is left to nowhere: the reader of the pipe, such as head, is gone."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

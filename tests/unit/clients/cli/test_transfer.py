@@ -1,6 +1,8 @@
 """Import and export: counts, refused lines, interruption and resume."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -144,3 +146,16 @@ def test_an_interrupted_export_goes_on(
     server.then(reply(200, {"total": 3}), reply(200, b"a\nb\nc\n"))
     assert cortex("export", str(target), "--resume").exit_code == 0
     assert target.read_text() == "a\nb\nc\n"
+
+
+def test_a_reader_that_leaves_early_is_no_error(server: Any, reply: Any):
+    line = b'{"content": "' + b"x" * 1000 + b'"}\n'
+    server.then(reply(200, line * 2000))
+    done = subprocess.run(
+        f"{sys.executable} -m cortex export --user ana --url {server.url} | head -n 1",
+        shell=True,
+        capture_output=True,
+        check=False,
+    )
+    assert done.stdout == line
+    assert done.stderr == b""

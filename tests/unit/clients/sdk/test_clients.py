@@ -4,6 +4,7 @@ import builtins
 import inspect
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -374,3 +375,12 @@ async def test_every_other_verb_goes_where_the_contract_says(
     server.then(reply(200, answer))
     assert await both(use) is not None
     assert (server.seen[0].method, server.seen[0].path) == (method, path)
+
+
+async def test_fifty_lives_leak_no_descriptor(both: Any, server: Any, reply: Any):
+    server.usual = lambda _: reply(200, {"total": 1}, {"Connection": "close"})
+    await both(lambda c: c.stats())
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(50):
+        await both(lambda c: c.stats())
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before + 2
