@@ -157,12 +157,12 @@ def call_draft(
     data: dict[str, JsonValue] = {
         "agent": call.agent_name,
         "context_refs": list(call.context_refs),
-        "latency_ms": call.latency_ms,
+        "latency_ms": _whole(call.latency_ms),
         "method": call.method_name,
         "model": call.model_name,
         "outcome": call.outcome.value,
         "parse": {
-            "confidence": call.parse_confidence,
+            "confidence": _whole(call.parse_confidence),
             "ok": call.parse_ok,
             "strategy": call.parse_strategy,
         },
@@ -255,6 +255,11 @@ def parse_leaf(data: bytes) -> Entry:
 def entry_hash(data: bytes) -> str:
     """Return the leaf hash as the next entry's ``prev`` and as receipts name it."""
     return leaf_hash(data).hex()
+
+
+def _whole(value: float | None) -> float | int | None:
+    """Return a whole number as an integer: JSON has one spelling for both."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _header(

@@ -73,6 +73,7 @@ class Publisher:
         """Take the parts and the keys that sign."""
         self._parts = parts
         self.keys = keys
+        self.is_started = False
         self._turn = asyncio.Lock()
         self._edge: TileEdge | None = None
         self._shown: SignedCheckpoint | None = None

@@ -17,6 +17,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from cortex.foundation.canonical import JsonValue
+from cortex.foundation.errors import ValidationError
 from cortex.ledger.entry import canonical_bytes
 from cortex.ledger.errors import ContentForgotten
 
@@ -52,7 +53,11 @@ def seal(
     entry_id: str,
     entropy: Callable[[int], bytes],
 ) -> Sealed:
-    """Encrypt fields under a subject's key for one entry."""
+    """Encrypt fields under a subject's key for one entry.
+
+    Raises:
+        ValidationError: a field holds what JSON cannot carry.
+    """
     names = sorted(fields)
     random = entropy(NONCE_BYTES + SALT_BYTES * len(names))
     nonce, rest = random[:NONCE_BYTES], random[NONCE_BYTES:]
@@ -60,12 +65,12 @@ def seal(
         name: rest[at * SALT_BYTES : (at + 1) * SALT_BYTES]
         for at, name in enumerate(names)
     }
-    body = orjson.dumps(
-        {
-            "fields": dict(fields),
-            "salts": {name: salt.hex() for name, salt in salts.items()},
-        }
-    )
+    opened = {name: salt.hex() for name, salt in salts.items()}
+    try:
+        body = orjson.dumps({"fields": dict(fields), "salts": opened})
+    except TypeError as error:
+        message = f"this content has no JSON form: {error}"
+        raise ValidationError(message, field="body") from error
     packed = _PLAIN + body
     if len(body) >= _COMPRESS_FROM_BYTES:
         packed = _ZSTD + zstandard.ZstdCompressor(level=1).compress(body)

@@ -100,6 +100,12 @@ def append(connection: Connection, draft: Draft, now_us: int) -> Placed:
     return Placed(index, digest, time_us)
 
 
+def first_signed_head(connection: Connection, index: int) -> StoredHead | None:
+    """Return the smallest kept head that covers an entry, or None."""
+    row = connection.execute(_SQL["head_covering"], (index,)).fetchone()
+    return None if row is None else StoredHead(*row)
+
+
 def find(connection: Connection, entry_id: str) -> tuple[Placed, str] | None:
     """Return the entry of that id and its tenant, if it was recorded before."""
     row = connection.execute(_SQL["find_id"], (entry_id,)).fetchone()
@@ -171,6 +177,12 @@ def head_notes(connection: Connection) -> list[bytes]:
     return [row[1] for row in connection.execute(_SQL["all_heads"])]
 
 
+def head_root(connection: Connection, size: int) -> bytes | None:
+    """Return the root of the head of that size, or None if none was signed or kept."""
+    row = connection.execute(_SQL["head_root"], (size,)).fetchone()
+    return None if row is None else bytes(row[0])
+
+
 def insert_head(connection: Connection, head: StoredHead) -> None:
     """Keep a signed head.
 
@@ -235,10 +247,10 @@ def search(connection: Connection, query: EntryQuery) -> list[Placed]:
     """Return places of matching entries, newest first, each search by an index."""
     high = size(connection)
     if query.until is not None:
-        high = min(high, _first_at(connection, query.until, high))
+        high = min(high, first_at(connection, query.until, high))
     if query.before is not None:
         high = min(high, query.before)
-    low = 0 if query.since is None else _first_at(connection, query.since, high)
+    low = 0 if query.since is None else first_at(connection, query.since, high)
     parameters = {
         "tenant": query.tenant,
         "run_id": query.run_id,
@@ -295,8 +307,11 @@ def _search_name(query: EntryQuery) -> str:
     return "search_kind" if query.kind else "search_all"
 
 
-def _first_at(connection: Connection, seconds: float, high: int) -> int:
-    """Return the first index recorded at or after a time: times never go back."""
+def first_at(connection: Connection, seconds: float, high: int) -> int:
+    """Return the first index recorded at or after a time, ``high`` if none below it.
+
+    Times never go back, so a binary search finds it.
+    """
     wanted = int(seconds * 1_000_000)
     low = 0
     while low < high:

@@ -226,10 +226,7 @@ class _Judge:
         signed = TileReader(self._log, heads.published).trusted_leaf(
             before, heads.anchors
         )
-        if signed is None:
-            edited = self._is_followed(index)
-        else:
-            edited = signed != walk.last
+        edited = self._is_followed(index) if signed is None else signed != walk.last
         if not edited or before < self._agreed:
             return finding
         detail = f"entry {before} is not what entry {index} was chained to"

@@ -72,15 +72,7 @@ class BodyMissing(Exception):
 class Walk:
     """Follows the chain and grows the tree, one group of rows at a time."""
 
-    __slots__ = (
-        "_full",
-        "_hashes",
-        "_last",
-        "_prev",
-        "_time",
-        "canonical_from",
-        "edge",
-    )
+    __slots__ = ("_full", "_prev", "_time", "canonical_from", "edge", "last")
 
     def __init__(
         self,

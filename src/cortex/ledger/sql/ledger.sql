@@ -51,8 +51,8 @@ SELECT idx, time_us FROM entries WHERE idx >= ? ORDER BY idx LIMIT 1
 -- name: newest_head
 SELECT size, root, note, signed_us FROM heads ORDER BY size DESC LIMIT 1
 
--- name: head_at
-SELECT note FROM heads WHERE size = ?
+-- name: head_root
+SELECT root FROM heads WHERE size = ?
 
 -- name: head_covering
 SELECT size, root, note, signed_us FROM heads WHERE size > ? ORDER BY size LIMIT 1
