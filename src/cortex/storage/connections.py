@@ -2,6 +2,8 @@
 
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, NoReturn, TypeAlias
@@ -67,31 +69,42 @@ def open_writer(path: Path, options: DatabaseOptions) -> UnitConnection:
     """Open the file for writing, making it readable by its owner only if it is new."""
     _create_private(path)
     connection = _connect(f"file:{quote(str(path))}?mode=rw", options)
-    if connection.execute("PRAGMA page_count").fetchone()[0] == 0:
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute(f"PRAGMA synchronous = {options.synchronous}")
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute(f"PRAGMA secure_delete = {int(options.secure_delete)}")
-    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-    connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_CHECKPOINT_PAGES}")
-    connection.execute(f"PRAGMA journal_size_limit = {WAL_KEPT_BYTES}")
-    if options.page_count_max:
-        connection.execute(f"PRAGMA max_page_count = {options.page_count_max}")
+    with _closed_on_error(connection):
+        if connection.execute("PRAGMA page_count").fetchone()[0] == 0:
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {options.synchronous}")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA secure_delete = {int(options.secure_delete)}")
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_CHECKPOINT_PAGES}")
+        connection.execute(f"PRAGMA journal_size_limit = {WAL_KEPT_BYTES}")
+        if options.page_count_max:
+            connection.execute(f"PRAGMA max_page_count = {options.page_count_max}")
     return connection
 
 
 def open_reader(path: Path, options: DatabaseOptions) -> UnitConnection:
     """Open the file so that no statement can change it."""
     connection = _connect(f"file:{quote(str(path))}?mode=ro", options)
-    connection.execute("PRAGMA query_only = ON")
-    connection.execute(f"PRAGMA cache_size = -{READER_CACHE_KIB}")
+    with _closed_on_error(connection):
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute(f"PRAGMA cache_size = -{READER_CACHE_KIB}")
     return connection
 
 
 def close(connection: sqlite3.Connection) -> None:
     """Close for good, past the guard of ``UnitConnection``."""
     sqlite3.Connection.close(connection)
+
+
+@contextmanager
+def _closed_on_error(connection: UnitConnection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        close(connection)
+        raise
 
 
 def _connect(uri: str, options: DatabaseOptions) -> UnitConnection:
@@ -106,8 +119,9 @@ def _connect(uri: str, options: DatabaseOptions) -> UnitConnection:
     )
     # Memory-mapped pages would turn a disk error into SIGBUS; temporary tables on
     # disk would leave copies of content that no forget could find.
-    connection.execute("PRAGMA mmap_size = 0")
-    connection.execute("PRAGMA temp_store = MEMORY")
+    with _closed_on_error(connection):
+        connection.execute("PRAGMA mmap_size = 0")
+        connection.execute("PRAGMA temp_store = MEMORY")
     return connection
 
 

@@ -15,6 +15,7 @@ HEADER_BYTES = 100
 _MAGIC = b"SQLite format 3\x00"
 _PENDING_BYTE = 0x4000_0000
 _LARGEST_PAGE = 65_536
+_ZEROS = bytes(_LARGEST_PAGE)
 _INTERIOR = frozenset({2, 5})
 _LEAF = frozenset({10, 13})
 _MAP_ENTRY_BYTES = 5
@@ -102,7 +103,10 @@ def _free_blocks(
 
 def is_dirty(page: bytes, number: int, layout: Layout) -> bool:
     """Return whether an unused range of the page holds anything but zeros."""
-    return any(any(page[low:high]) for low, high in slack(page, number, layout))
+    return any(
+        page[low:high] != _ZEROS[: high - low]
+        for low, high in slack(page, number, layout)
+    )
 
 
 def wiped(page: bytes, number: int, layout: Layout) -> bytes:

@@ -133,6 +133,7 @@ class Relay(Generic[T]):
         """Deliver until ``stop``; the caller's task group owns this."""
         loop = asyncio.get_running_loop()
         self._stopping.clear()
+        self._woken = False
         undo = self._database.on_commit(lambda: self._notify(loop))
         try:
             async with asyncio.TaskGroup() as tasks:

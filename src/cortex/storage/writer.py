@@ -262,9 +262,8 @@ class Writer:
             waiting = min(len(self._jobs), self.options.group_units_max)
             while len(group) < waiting and self._jobs and not self._jobs[0].alone:
                 group.append(self._jobs.popleft())
-        named = translate(reason)
         for job in group:
-            job.value, job.error = None, job.error or named
+            job.value, job.error = None, job.error or translate(reason)
 
     def _fail_rest(self) -> None:
         """Leave no caller waiting when the thread ends for whatever reason."""

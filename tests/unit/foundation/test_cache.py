@@ -160,3 +160,23 @@ async def test_what_is_discarded_while_loading_is_not_kept() -> None:
     assert "b" in cache
     cache.clear()
     assert len(cache) == 0
+
+
+def test_what_was_used_long_ago_leaves_the_main_queue() -> None:
+    cache: Cache[int, int] = Cache(10)
+    for key in range(10):
+        cache.put(key, key)
+        cache.get(key)
+        cache.get(key)
+    for key in range(100, 200):
+        cache.put(key, key)
+        cache.get(key)
+        cache.get(key)
+    assert not any(key in cache for key in range(10))
+    assert len(cache) == 10
+    cache.put(150, 0)
+    held = next(key for key in range(199, 99, -1) if key in cache)
+    cache.put(held, -1)
+    assert cache.get(held) == -1
+    cache.discard(held)
+    assert held not in cache

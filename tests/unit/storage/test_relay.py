@@ -284,3 +284,24 @@ async def test_an_unreadable_event_is_buried_not_fatal(
     async with running(relay):
         await relay.caught_up()
     assert seen.keys == ["a"]
+
+
+async def test_a_relay_outlives_an_outage_of_its_database(
+    path: Path, clock: ManualClock, database: Database, make: Callable[[str], Event]
+) -> None:
+    seen = Recorder()
+    relay = relay_of(database, clock, poll_seconds=1.0, prune_seconds=1.0)
+    relay.subscribe("seen", seen)
+    async with running(relay):
+        await database.write(adding(make("a")))
+        await relay.caught_up()
+        await database.close()
+        for _ in range(5):
+            clock.advance(2.0)
+            await asyncio.sleep(0.002)
+        await database.open()
+        await database.write(adding(make("b")))
+        while seen.keys != ["a", "b"]:
+            clock.advance(2.0)
+            await asyncio.sleep(0.002)
+    assert path.exists()
