@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 
 from cortex.foundation.canonical import JsonValue
 from cortex.foundation.errors import ValidationError
+from cortex.security.addresses import require_secure
 from cortex.security.jwt import ClaimRules
 
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 
 _QUOTED = re.compile(r"[\x20\x21\x23-\x5B\x5D-\x7E]*")
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +99,6 @@ class ProtectedResource:
 
 
 def _check_url(url: str) -> None:
-    parts = urlsplit(url)
-    allowed = parts.scheme == "https" or (
-        parts.scheme == "http" and parts.hostname in _LOOPBACK
-    )
-    if not allowed or not parts.hostname or parts.fragment or '"' in url:
-        message = f"{url} is not an https address without a fragment"
-        raise ValidationError(message, field="resource")
+    require_secure(url, "resource")
+    if urlsplit(url).fragment or '"' in url:
+        raise ValidationError(f"{url} has a fragment or a quote", field="resource")

@@ -10,18 +10,17 @@ gets in.
 """
 
 import asyncio
-import ipaddress
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import urlsplit
 
 import httpx
 
 from cortex.foundation.clock import Clock
 from cortex.foundation.errors import CortexError, ValidationError
 from cortex.foundation.tenancy import Principal
+from cortex.security.addresses import require_secure
 from cortex.security.errors import IssuerUnavailable
 from cortex.security.jwt import (
     ClaimRules,
@@ -78,7 +77,7 @@ class Issuer:
     def __post_init__(self) -> None:
         """Refuse addresses that anyone on the way could answer for."""
         for url in filter(None, (self.rules.issuer, self.keys_url)):
-            _check_url(url)
+            require_secure(url, "issuer")
 
 
 class HttpFetch:
@@ -273,26 +272,8 @@ def _keys_url_in(body: bytes, issuer: str) -> str:
     url = document.get("jwks_uri")
     if not isinstance(url, str):
         raise _unavailable(issuer, "its discovery document names no keys")
-    _check_url(url)
+    require_secure(url, "issuer")
     return url
-
-
-def _check_url(url: str) -> None:
-    parts = urlsplit(url)
-    secure = parts.scheme == "https"
-    if not parts.hostname or not (secure or _is_loopback(parts.hostname)):
-        raise ValidationError(
-            f"{url} is not an https address",
-            hint="Keys fetched without TLS could be anyone's.",
-            field="issuer",
-        )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _unavailable(url: str, why: str) -> IssuerUnavailable:
