@@ -119,13 +119,12 @@ class Head:
 class ProjectedRow(NamedTuple):
     """What a shard keeps of one row (a tuple: a shard loads them by the 100 000).
 
-    ``tags`` is a JSON array; ``spans`` and ``vectors`` are in the stored form (see
-    ``cortex.memory.rows``), None while the embedding is pending.
+    ``tags`` and ``metadata`` are JSON; ``content_key`` tells one content from another;
+    ``vectors`` are ``chunks`` float16 rows, None while the embedding is pending.
     """
 
     seq: int
     occurred_at: float
-    valid_to: float | None
     expires_at: float | None
     importance: float
     tier: str
@@ -136,21 +135,12 @@ class ProjectedRow(NamedTuple):
     user_id: str | None
     agent_id: str | None
     tags: str
+    metadata: str
     terms: bytes
+    content_key: bytes
     space: str | None
+    chunks: int
     vectors: bytes | None
-
-
-class UsedRow(NamedTuple):
-    """What tiering needs to know of one row."""
-
-    seq: int
-    id: str
-    tier: str
-    importance: float
-    created_at: float
-    accessed_at: float
-    heat: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +169,15 @@ class Found:
     seq: int
     memory: Memory
     spans: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A memory with its row number and dedupe key, for an export."""
+
+    seq: int
+    memory: Memory
+    dedupe: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,10 +304,10 @@ class MemoryStore(Protocol):
         """Return rows by number, in any order; the missing ones are left out."""
         ...
 
-    async def metadata(
+    async def exported(
         self, ns: Namespace, *, after: int, limit: int
-    ) -> Sequence[tuple[int, str]]:
-        """Return (row number, metadata as JSON) in order, after a row number."""
+    ) -> Sequence[Exported]:
+        """Return live memories in the order of storing, after a row number."""
         ...
 
     def touch(self, ns: Namespace, seqs: Sequence[int]) -> None:

@@ -7,8 +7,8 @@ import orjson
 from cortex.foundation.canonical import JsonValue
 from cortex.foundation.tenancy import Namespace
 from cortex.memory.listing import ROWS_EXAMINED_MAX
-from cortex.memory.model import Memory, MemoryStats
-from cortex.memory.ports import Changes, Found, Head, Pending, ProjectedRow
+from cortex.memory.model import MemoryStats
+from cortex.memory.ports import Changes, Exported, Found, Head, Pending, ProjectedRow
 from cortex.memory.rows import (
     RecordRow,
     SqlValue,
@@ -55,7 +55,9 @@ def found(
     connection: Connection, ns: Namespace, ns_id: int, seqs: Sequence[int]
 ) -> tuple[Found, ...]:
     """Return rows by number, with their spans."""
-    numbers = orjson.dumps(seqs, option=orjson.OPT_SERIALIZE_NUMPY).decode()
+    if not seqs:
+        return ()
+    numbers = orjson.dumps(list(seqs)).decode()
     rows = connection.execute(SQL["records_by_seq"], (ns_id, numbers))
     return tuple(
         Found(
@@ -65,6 +67,22 @@ def found(
         )
         for row in rows
     )
+
+
+def found_by_id(
+    connection: Connection, ns: Namespace, ns_id: int, memory_id: str
+) -> Found | None:
+    """Return one row by id, with its spans."""
+    row = connection.execute(SQL["seq_of"], (ns_id, memory_id)).fetchone()
+    return None if row is None else found(connection, ns, ns_id, row)[0]
+
+
+def exported(
+    connection: Connection, ns: Namespace, where: tuple[int, int, float, int]
+) -> Sequence[Exported]:
+    """Return rows for an export; ``where`` is (ns_id, after, now, limit)."""
+    rows = map(RecordRow._make, connection.execute(SQL["exported_after"], where))
+    return [Exported(row.seq, to_memory(row, ns), row.dedupe) for row in rows]
 
 
 def head(connection: Connection, ns_id: int) -> Head:
@@ -108,13 +126,6 @@ def changes(connection: Connection, ns_id: int, since: Head, limit: int) -> Chan
         ),
         more=len(new) == limit or more_logged,
     )
-
-
-def metadata(
-    connection: Connection, ns_id: int, after: int, limit: int
-) -> list[tuple[int, str]]:
-    """Return (row number, metadata JSON) of rows after a number."""
-    return connection.execute(SQL["metadata_after"], (ns_id, after, limit)).fetchall()
 
 
 def namespaces(connection: Connection, tenant: str) -> tuple[str, ...]:
@@ -174,11 +185,3 @@ def pending(
             ns = owners[row.ns_id] = Namespace(*named)
         answer.append(Pending(row.seq, ns, to_memory(row, ns)))
     return tuple(answer)
-
-
-def read_memory(
-    connection: Connection, ns: Namespace, ns_id: int, memory_id: str
-) -> Memory | None:
-    """Return one memory by id."""
-    row = record(connection, ns_id, memory_id)
-    return None if row is None else to_memory(row, ns)

@@ -12,6 +12,7 @@ from cortex.memory.errors import MemoryNotFound
 from cortex.memory.events import EventMaker
 from cortex.memory.filters import compile_filter
 from cortex.memory.forget import Forgetting
+from cortex.memory.hotset import HotRecords
 from cortex.memory.model import (
     Forgotten,
     Memory,
@@ -25,6 +26,7 @@ from cortex.memory.numbers import Numbers
 from cortex.memory.ports import (
     Changes,
     Embedded,
+    Exported,
     Found,
     Head,
     Pending,
@@ -42,7 +44,6 @@ from cortex.memory.rows import (
 from cortex.storage import outbox
 from cortex.storage.sqlite import Connection, Database
 
-
 IDS_PER_EVENT: Final = 500
 """Memories told of in one event: what one request may store."""
 
@@ -59,6 +60,7 @@ class SqliteMemoryStore:
         self._numbers = Numbers(database)
         self._forgetting = Forgetting(database, self._numbers, self._events, clock)
         self._accesses = AccessBuffer()
+        self._hot = HotRecords()
 
     async def add(
         self, ns: Namespace, prepared: Sequence[Prepared], *, context: WriteContext
@@ -86,14 +88,19 @@ class SqliteMemoryStore:
         ns_id = self._numbers.namespace(ns)
         now = self._clock.now()
 
-        def query(connection: Connection) -> RecordRow | None:
-            return None if ns_id is None else reads.record(connection, ns_id, memory_id)
+        def query(connection: Connection) -> Found | None:
+            if ns_id is None:
+                return None
+            self._hot.refresh(connection, ns_id)
+            held = self._hot.by_id(ns_id, memory_id)
+            return held or reads.found_by_id(connection, ns, ns_id, memory_id)
 
-        row = self._database.read_inline(query)
-        if row is None or ns_id is None or _expired(row, now):
+        found = self._database.read_inline(query)
+        if found is None or ns_id is None or _expired(found.memory, now):
             raise _missing(memory_id)
-        self._accesses.note(ns_id, (row.seq,), now)
-        return to_memory(row, ns)
+        self._hot.offer(ns_id, (found,))
+        self._accesses.note(ns_id, (found.seq,), now)
+        return found.memory
 
     async def update(
         self,
@@ -243,17 +250,28 @@ class SqliteMemoryStore:
         ns_id = self._numbers.namespace(ns)
         if ns_id is None or not seqs:
             return ()
-        return self._database.read_inline(lambda c: reads.found(c, ns, ns_id, seqs))
 
-    async def metadata(
+        def query(connection: Connection) -> tuple[Found, ...]:
+            self._hot.refresh(connection, ns_id)
+            held = [self._hot.by_seq(ns_id, seq) for seq in seqs]
+            known = tuple(one for one in held if one is not None)
+            wanted = [seq for seq, one in zip(seqs, held, strict=True) if one is None]
+            return known + reads.found(connection, ns, ns_id, wanted)
+
+        found = self._database.read_inline(query)
+        self._hot.offer(ns_id, found)
+        return found
+
+    async def exported(
         self, ns: Namespace, *, after: int, limit: int
-    ) -> Sequence[tuple[int, str]]:
-        """Return (row number, metadata as JSON) in order, after a row number."""
+    ) -> Sequence[Exported]:
+        """Return live memories in the order of storing, after a row number."""
         ns_id = self._numbers.namespace(ns)
         if ns_id is None:
             return ()
+        now = self._clock.now()
         return await self._database.read(
-            lambda c: reads.metadata(c, ns_id, after, limit)
+            lambda c: reads.exported(c, ns, (ns_id, after, now, limit))
         )
 
     def touch(self, ns: Namespace, seqs: Sequence[int]) -> None:
@@ -267,7 +285,7 @@ class SqliteMemoryStore:
         return self._accesses.take()
 
 
-def _expired(row: RecordRow, now: float) -> bool:
+def _expired(row: RecordRow | Memory, now: float) -> bool:
     return row.expires_at is not None and row.expires_at <= now
 
 

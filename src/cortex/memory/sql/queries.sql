@@ -56,12 +56,14 @@ INSERT INTO memory_changes (ns_id, seq, gone) VALUES (?, ?, ?)
 -- name: record
 SELECT * FROM memory_records WHERE ns_id = ? AND id = ?
 
+-- name: seq_of
+SELECT seq FROM memories WHERE ns_id = ? AND id = ?
+
 -- name: records_by_seq
+-- The unary plus keeps the planner from walking the whole namespace by its index.
 SELECT r.*, v.spans
-FROM json_each(?2) j
-JOIN memory_records r ON r.seq = j.value
-LEFT JOIN memory_vectors v ON v.seq = r.seq
-WHERE r.ns_id = ?1
+FROM memory_records r LEFT JOIN memory_vectors v ON v.seq = r.seq
+WHERE r.seq IN (SELECT value FROM json_each(?2)) AND +r.ns_id = ?1
 
 -- name: list_newest
 SELECT * FROM memory_records
@@ -190,11 +192,16 @@ SELECT
     (SELECT max(version) FROM memory_changes WHERE ns_id = ?1),
     (SELECT min(version) FROM memory_changes)
 
+-- name: exported_after
+SELECT * FROM memory_records
+WHERE ns_id = ? AND seq > ? AND (expires_at IS NULL OR expires_at > ?)
+ORDER BY seq LIMIT ?
+
 -- name: projected_after
 SELECT
-    m.seq, m.occurred_at, m.valid_to, m.expires_at, m.importance, m.tier, m.modality,
-    m.kind, m.author, m.session_id, m.user_id, m.agent_id, m.tags, m.terms, s.name,
-    v.vectors
+    m.seq, m.occurred_at, m.expires_at, m.importance, m.tier, m.modality, m.kind,
+    m.author, m.session_id, m.user_id, m.agent_id, m.tags, m.metadata, m.terms,
+    substr(m.content_sha256, 1, 8), s.name, coalesce(length(v.spans) / 8, 0), v.vectors
 FROM memories m
 LEFT JOIN memory_vectors v ON v.seq = m.seq
 LEFT JOIN memory_spaces s ON s.id = m.space_id
@@ -202,14 +209,13 @@ WHERE m.ns_id = ? AND m.seq > ? ORDER BY m.seq LIMIT ?
 
 -- name: projected_by_seq
 SELECT
-    m.seq, m.occurred_at, m.valid_to, m.expires_at, m.importance, m.tier, m.modality,
-    m.kind, m.author, m.session_id, m.user_id, m.agent_id, m.tags, m.terms, s.name,
-    v.vectors
-FROM json_each(?2) j
-JOIN memories m ON m.seq = j.value
+    m.seq, m.occurred_at, m.expires_at, m.importance, m.tier, m.modality, m.kind,
+    m.author, m.session_id, m.user_id, m.agent_id, m.tags, m.metadata, m.terms,
+    substr(m.content_sha256, 1, 8), s.name, coalesce(length(v.spans) / 8, 0), v.vectors
+FROM memories m
 LEFT JOIN memory_vectors v ON v.seq = m.seq
 LEFT JOIN memory_spaces s ON s.id = m.space_id
-WHERE m.ns_id = ?1 ORDER BY m.seq
+WHERE m.seq IN (SELECT value FROM json_each(?2)) AND +m.ns_id = ?1 ORDER BY m.seq
 
 -- name: changes_after
 SELECT version, seq, gone FROM memory_changes
@@ -224,19 +230,23 @@ SELECT
 DELETE FROM memory_changes
 WHERE version <= (SELECT max(version) FROM memory_changes) - ?
 
--- name: metadata_after
-SELECT seq, metadata FROM memories WHERE ns_id = ? AND seq > ? ORDER BY seq LIMIT ?
-
 -- name: usage_after
 SELECT
-    m.seq, m.ns_id, m.id, m.tier, m.importance, m.created_at,
+    m.seq, m.ns_id, n.tenant, n.name, m.id, m.tier, m.importance,
     coalesce(u.accessed_at, m.created_at), coalesce(u.heat, 1.0)
-FROM memories m LEFT JOIN memory_usage u ON u.seq = m.seq
+FROM memories m
+JOIN memory_namespaces n ON n.id = m.ns_id
+LEFT JOIN memory_usage u ON u.seq = m.seq
 WHERE m.seq > ? ORDER BY m.seq LIMIT ?
 
 -- name: usage
-SELECT m.created_at, u.accessed_at, u.access_count, u.heat
-FROM memories m LEFT JOIN memory_usage u ON u.seq = m.seq
+SELECT
+    n.tenant, n.name, m.id, m.tier, m.importance,
+    coalesce(u.accessed_at, m.created_at), coalesce(u.access_count, 0),
+    coalesce(u.heat, 1.0)
+FROM memories m
+JOIN memory_namespaces n ON n.id = m.ns_id
+LEFT JOIN memory_usage u ON u.seq = m.seq
 WHERE m.ns_id = ? AND m.seq = ?
 
 -- name: content

@@ -1,0 +1,127 @@
+"""Selections as masks over the documents of a shard, computed before ranking."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from cortex.memory.columns import NONE, Names
+from cortex.memory.filters import Predicate, compile_filter
+from cortex.memory.model import Selection
+from cortex.memory.rows import load_object, load_tags
+from cortex.memory.shard import Shard
+from cortex.memory.table import MODALITY_NUMBERS, TIER_NUMBERS
+from cortex.memory.vectors import Mask
+
+FILTERS_REMEMBERED_MAX: Final = 32
+"""Filters of one shard whose verdicts are kept: a page of a user interface's worth."""
+
+
+class Verdicts:
+    """Which of a shard's distinct texts (metadata, tags) pass a test, remembered.
+
+    A text is judged once: a memory added later with metadata seen before costs
+    nothing.
+    """
+
+    __slots__ = ("_judged",)
+
+    def __init__(self) -> None:
+        """Remember nothing yet."""
+        self._judged: OrderedDict[tuple[str, bytes], NDArray[np.bool_]] = OrderedDict()
+
+    def of(
+        self, key: tuple[str, bytes], texts: Names, passes: Callable[[str], bool]
+    ) -> NDArray[np.bool_]:
+        """Return one verdict a text, by its number."""
+        known = self._judged.pop(key, None)
+        judged = 0 if known is None else len(known)
+        if judged < len(texts):
+            fresh = [passes(text) for text in texts.since(judged)]
+            more = np.array(fresh, np.bool_)
+            known = more if known is None else np.concatenate((known, more))
+        if known is None:
+            known = np.zeros(0, np.bool_)
+        self._judged[key] = known
+        if len(self._judged) > FILTERS_REMEMBERED_MAX:
+            self._judged.popitem(last=False)
+        return known
+
+
+def selection_mask(
+    shard: Shard, selection: Selection, verdicts: Verdicts, now: float
+) -> Mask | None:
+    """Return which documents may be found, None when all live ones may.
+
+    Raises:
+        InvalidFilter: ``where`` is malformed.
+    """
+    predicate = None if selection.where is None else compile_filter(selection.where)
+    expired = shard.earliest_expiry <= now
+    if not expired and selection == Selection():
+        return None
+    table = shard.table
+    mask: Mask = table.alive.view.copy()
+    if expired:
+        mask &= table.expires_at.view > now
+    _by_names(shard, selection, mask)
+    _by_time_and_kind(shard, selection, mask)
+    if selection.tag is not None and len(mask):
+        mask &= _tagged(shard, selection.tag, verdicts)
+    if predicate is not None and len(mask):
+        key = orjson.dumps(selection.where, option=orjson.OPT_SORT_KEYS)
+        mask &= _passing(shard, key, predicate, verdicts)
+    return mask
+
+
+def _by_names(shard: Shard, selection: Selection, mask: Mask) -> None:
+    table, names = shard.table, shard.names
+    for wanted, texts, column in (
+        (selection.session_id, names.session, table.session),
+        (selection.user_id, names.user, table.user),
+        (selection.agent_id, names.agent, table.agent),
+        (selection.author, names.author, table.author),
+        (selection.kind, names.kind, table.kind),
+    ):
+        if wanted is not None:
+            # An empty text was never numbered: such a row holds NONE.
+            number = texts.find(wanted)
+            known = number != NONE or not wanted
+            mask &= (column.view == number) if known else np.False_
+
+
+def _by_time_and_kind(shard: Shard, selection: Selection, mask: Mask) -> None:
+    table = shard.table
+    span = selection.time_range
+    if span is not None and span.start is not None:
+        mask &= table.occurred_at.view >= span.start
+    if span is not None and span.end is not None:
+        mask &= table.occurred_at.view < span.end
+    if selection.tiers is not None:
+        numbers = [TIER_NUMBERS[tier.value] for tier in selection.tiers]
+        mask &= np.isin(table.tier.view, numbers)
+    if selection.modality is not None:
+        mask &= table.modality.view == MODALITY_NUMBERS[selection.modality.value]
+
+
+def _tagged(shard: Shard, tag: str, verdicts: Verdicts) -> Mask:
+    judged = verdicts.of(
+        ("tag", tag.encode()), shard.names.tags, lambda text: tag in load_tags(text)
+    )
+    found: Mask = judged[shard.table.tags.view]
+    return found
+
+
+def _passing(
+    shard: Shard, key: bytes, predicate: Predicate, verdicts: Verdicts
+) -> Mask:
+    judged = verdicts.of(
+        ("where", key),
+        shard.names.metadata,
+        lambda text: predicate(load_object(text)),
+    )
+    found: Mask = judged[shard.table.metadata.view]
+    return found

@@ -1,0 +1,254 @@
+"""Recall: from a query to the memories that speak of it.
+
+Candidates come from the words, the vectors, the time that the query names and the
+neighbours of all these in their conversations; `cortex.memory.ranking` judges them.
+Nothing here embeds: the caller brings the vector, or searches without one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from cortex.foundation.clock import Clock
+from cortex.foundation.errors import ValidationError
+from cortex.foundation.tenancy import Namespace
+from cortex.memory import ranking
+from cortex.memory.lexical import LexicalMatch, strongest
+from cortex.memory.masks import selection_mask
+from cortex.memory.model import Hit, Query, Recalled, SearchMode
+from cortex.memory.ports import Found, MemoryStore, Vector
+from cortex.memory.shard import Shard
+from cortex.memory.shards import OpenShard, Shards
+from cortex.memory.temporal import TimeRange, parse_time_range
+from cortex.memory.terms import TermAnalyser
+from cortex.memory.vectors import Asked, Floats, Mask, Rows
+
+CANDIDATES: Final = 100
+"""Documents that each of words and vectors may put forward."""
+
+TIME_CANDIDATES: Final = 50
+"""Newest documents of the time that the query names."""
+
+CHUNKS_ASKED_MAX: Final = 4
+"""Chunks asked for each wanted document, at most, where documents have several."""
+
+BACKGROUND_ROWS: Final = 1_000
+"""Vectors sampled for what a cosine is like by chance in this namespace."""
+
+EXCERPTS_MAX: Final = 3
+"""Excerpts named for one hit."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecallOptions:
+    """How recall ranks."""
+
+    weights: ranking.RankingConfig = field(default_factory=ranking.RankingConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """Ranked documents with their row numbers and the chunks that spoke."""
+
+    ranked: ranking.Ranking
+    seqs: tuple[int, ...]
+    chunk_order: Mapping[int, tuple[int, ...]]
+    degraded: tuple[str, ...]
+
+
+class Recall:
+    """Searches one store through its shards."""
+
+    def __init__(
+        self,
+        store: MemoryStore,
+        shards: Shards,
+        analyser: TermAnalyser,
+        *,
+        clock: Clock,
+        options: RecallOptions = RecallOptions(),
+    ) -> None:
+        """Use the analyser that also analysed the memories."""
+        self._store = store
+        self._shards = shards
+        self._analyser = analyser
+        self._clock = clock
+        self._options = options
+
+    async def search(
+        self, ns: Namespace, query: Query, vector: Vector | None, space: str
+    ) -> Recalled:
+        """Return the memories that answer a query, best first.
+
+        Without a vector the search goes by words and time, and says so in
+        ``degraded``, unless only words were asked for.
+
+        Raises:
+            InvalidFilter: the selection's ``where`` is malformed.
+            ValidationError: the vector has another length than the stored ones.
+        """
+        now = self._clock.now()
+        async with self._shards.opened(ns, space) as opened:
+            answer = self._answer(opened, query, vector, now)
+        found = {one.seq: one for one in await self._store.found(ns, answer.seqs)}
+        hits = tuple(
+            _hit(ranked, found[seq], answer, explain=query.explain)
+            for ranked, seq in zip(answer.ranked.hits, answer.seqs, strict=True)
+            if seq in found
+        )
+        self._store.touch(ns, [seq for seq in answer.seqs if seq in found])
+        return Recalled(
+            hits=hits,
+            low_confidence=answer.ranked.low_confidence,
+            confidence=answer.ranked.confidence,
+            degraded=answer.degraded,
+        )
+
+    def _answer(
+        self, opened: OpenShard, query: Query, vector: Vector | None, now: float
+    ) -> _Answer:
+        """Rank; no I/O and no awaiting, so that the shard stands still."""
+        shard = opened.shard
+        mask = selection_mask(shard, query.selection, opened.verdicts, now)
+        dense = _dense(shard, query, vector)
+        terms = []
+        if query.mode is not SearchMode.SEMANTIC or dense is None:
+            terms = self._analyser.query_terms(query.text)
+        match = shard.words.match(terms)
+        asked = parse_time_range(query.text, now)
+        wanted = max(CANDIDATES, query.top_k)
+        core = np.concatenate(
+            (
+                _lexical_candidates(match, mask, wanted),
+                _dense_candidates(shard, dense, mask, wanted),
+                _time_candidates(shard, asked, mask),
+            )
+        )
+        columns = shard.ranking_columns()
+        candidates = ranking.with_neighbours(np.unique(core), columns)
+        if mask is not None:
+            candidates = candidates[mask[candidates]]
+        cosines, background = _cosines(shard, dense, candidates)
+        ranked = ranking.rank(
+            candidates,
+            columns,
+            ranking.QueryContext(
+                now=now,
+                authors=shard.authors.named_in(query.text),
+                occurred_from=None if asked is None else asked.start,
+                occurred_until=None if asked is None else asked.end,
+            ),
+            ranking.Signals(match, cosines, background),
+            top_k=query.top_k,
+            config=self._options.weights,
+        )
+        documents = [hit.document for hit in ranked.hits]
+        return _Answer(
+            ranked=ranked,
+            seqs=tuple(shard.seqs(documents)),
+            chunk_order=_chunk_order(shard, dense, documents),
+            degraded=_degraded(shard, query, vector),
+        )
+
+
+def _dense(shard: Shard, query: Query, vector: Vector | None) -> Asked | None:
+    if vector is None or shard.vectors is None or query.mode is SearchMode.KEYWORD:
+        return None
+    dimensions = shard.vectors.dimensions
+    if len(vector) != dimensions:
+        message = f"the query vector has {len(vector)} numbers, not {dimensions}"
+        raise ValidationError(message, field="vector", limit=dimensions)
+    return shard.vectors.ask(vector)
+
+
+def _lexical_candidates(match: LexicalMatch, mask: Mask | None, wanted: int) -> Rows:
+    if mask is None:
+        return match.top(wanted)
+    return strongest(np.where(mask, match.totals, np.float32(0)), wanted)
+
+
+def _dense_candidates(
+    shard: Shard, dense: Asked | None, mask: Mask | None, wanted: int
+) -> Rows:
+    if dense is None:
+        return np.empty(0, np.intp)
+    documents = shard.table.row_document.view
+    per_document = -(-len(documents) // max(1, len(shard)))
+    count = wanted * min(per_document, CHUNKS_ASKED_MAX)
+    rows, _ = dense.nearest(count, shard.row_mask(mask))
+    return documents[rows].astype(np.intp)
+
+
+def _time_candidates(shard: Shard, asked: TimeRange | None, mask: Mask | None) -> Rows:
+    if asked is None:
+        return np.empty(0, np.intp)
+    occurred = shard.table.occurred_at.view
+    inside = shard.table.alive.view if mask is None else mask
+    if asked.start is not None:
+        inside = inside & (occurred >= asked.start)
+    if asked.end is not None:
+        inside = inside & (occurred < asked.end)
+    found = np.flatnonzero(inside)
+    newest = np.argsort(-occurred[found], kind="stable")[:TIME_CANDIDATES]
+    return found[newest]
+
+
+def _cosines(
+    shard: Shard, dense: Asked | None, candidates: Rows
+) -> tuple[Floats, ranking.DenseBackground]:
+    """Return each candidate's best cosine, and what cosines are like by chance."""
+    if dense is None:
+        missing = np.full(len(candidates), np.nan, np.float32)
+        return missing, ranking.DenseBackground()
+    rows, positions = shard.chunk_rows(candidates)
+    sample = shard.sampled_rows(BACKGROUND_ROWS)
+    all_cosines = dense.cosines(np.concatenate((sample, rows)))
+    background = ranking.DenseBackground.of(all_cosines[: len(sample)])
+    best = ranking.document_cosines(
+        all_cosines[len(sample) :], positions, len(candidates)
+    )
+    return best, background
+
+
+def _chunk_order(
+    shard: Shard, dense: Asked | None, documents: list[int]
+) -> Mapping[int, tuple[int, ...]]:
+    """Return, for documents of several chunks, the chunks best first."""
+    if dense is None or not documents:
+        return {}
+    counts = shard.table.chunks.view[documents].tolist()
+    several = [
+        document for document, count in zip(documents, counts, strict=True) if count > 1
+    ]
+    if not several:
+        return {}
+    rows, positions = shard.chunk_rows(np.array(several))
+    cosines = dense.cosines(rows)
+    order: dict[int, tuple[int, ...]] = {}
+    for position, document in enumerate(several):
+        own = cosines[positions == position]
+        best = np.argsort(-own, kind="stable")[:EXCERPTS_MAX]
+        order[document] = tuple(best.tolist())
+    return order
+
+
+def _degraded(shard: Shard, query: Query, vector: Vector | None) -> tuple[str, ...]:
+    if query.mode is SearchMode.KEYWORD:
+        return ()
+    if vector is None:
+        return ("dense",)
+    return ("pending",) if shard.pending else ()
+
+
+def _hit(ranked: ranking.Hit, found: Found, answer: _Answer, *, explain: bool) -> Hit:
+    order = answer.chunk_order.get(ranked.document, (0,))
+    spans = found.spans
+    return Hit(
+        memory=found.memory,
+        score=ranked.score,
+        confidence=ranked.confidence,
+        signals=ranked.shares.as_mapping() if explain else {},
+        excerpts=tuple(spans[at] for at in order if at < len(spans)),
+    )
