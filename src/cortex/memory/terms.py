@@ -1,11 +1,10 @@
 """Text analysis: from a text to the terms that the lexical index counts.
 
 A term is the CRC-32 of a stem. A 32-bit number instead of a string keeps the postings
-small and the stored form of a document (see `cortex.memory.lexical`) compact; two
-stems of one namespace share a number with a chance of about one in 4 000 for a
-vocabulary of 1 000 query-reachable words in a million, and then only add noise to
-one query term. CRC-32 and not `hash()`, because the numbers are stored: they must be
-the same in every process and on every machine.
+small and the stored form of a document (see `cortex.memory.lexical`) compact. That a
+query term shares its number with one of 30 000 other stems has a chance of one in
+140 000, and then adds noise to that one term. CRC-32 and not `hash()`, because the
+numbers are stored: they must be the same in every process and on every machine.
 
 Words are runs of letters and digits after Unicode NFKC and case folding. Scripts
 that do not put spaces between words (Han, Kana, Hangul syllables, Thai) are cut into
@@ -17,7 +16,6 @@ import re
 import unicodedata
 import zlib
 from collections import Counter
-from collections.abc import Iterable
 from typing import Final, Protocol
 
 import Stemmer
@@ -52,13 +50,28 @@ QUERY_STOP_WORDS: Final = frozenset(
     the their them then there these they this those through to too under until up us
     very was we were what when where which while who whom whose why will with would you
     your
-    """.split()
+    """.split()  # noqa: SIM905 - a hundred quotes read worse
 )
 """English words that carry no subject in a question.
 
 They are left out of queries only: a document keeps every word, so a later change of
 this list needs no reindexing.
 """
+
+
+FIRST_PERSON_ROLES: Final = frozenset({"user", "human", "me"})
+"""Author names that stand for the person who asks."""
+
+SECOND_PERSON_ROLES: Final = frozenset({"assistant", "ai", "agent", "bot", "model"})
+"""Author names that stand for the one who is asked."""
+
+_FIRST_PERSON: Final = re.compile(r"\b(?:i|me|my|mine|myself)\b", re.IGNORECASE)
+_SECOND_PERSON: Final = re.compile(
+    r"\b(?:did|have|had|were|was) you\b|\byour (?:advice|answer|recommend|suggest)"
+    r"|\byou (?:advised|explained|gave|mentioned|provided|recommended|said|suggested"
+    r"|told|wrote)\b",
+    re.IGNORECASE,
+)
 
 
 class _StemsWords(Protocol):
@@ -159,12 +172,42 @@ class TermAnalyser:
         return term
 
 
-def authors_named(
-    query_terms: Iterable[int], authors: Iterable[tuple[int, frozenset[int]]]
-) -> frozenset[int]:
-    """Return the authors whose name, or a part of it, a query says.
+class AuthorDirectory:
+    """Finds the authors that a query names, among any number of them.
 
-    `authors` pairs an author's number with `TermAnalyser.name_terms` of the name.
+    An author is named by a part of the name ("what does Ann eat"), and by role: "I",
+    "my" is the person who asks, `FIRST_PERSON_ROLES`; "did you", "you suggested" is
+    the assistant, `SECOND_PERSON_ROLES`. Plain "can you ..." asks for a service and
+    names nobody.
     """
-    asked = frozenset(query_terms)
-    return frozenset(number for number, name in authors if not asked.isdisjoint(name))
+
+    __slots__ = ("_analyser", "_first_person", "_named_by", "_second_person")
+
+    def __init__(self, analyser: TermAnalyser) -> None:
+        """Start empty; `analyser` is the one that analyses the queries."""
+        self._analyser = analyser
+        self._named_by: dict[int, set[int]] = {}
+        self._first_person: set[int] = set()
+        self._second_person: set[int] = set()
+
+    def add(self, number: int, name: str) -> None:
+        """Make an author known by the number that documents carry."""
+        role = name.strip().casefold()
+        if role in FIRST_PERSON_ROLES:
+            self._first_person.add(number)
+        elif role in SECOND_PERSON_ROLES:
+            self._second_person.add(number)
+        else:
+            for term in self._analyser.name_terms(name):
+                self._named_by.setdefault(term, set()).add(number)
+
+    def named_in(self, query: str) -> frozenset[int]:
+        """Return the numbers of the authors that `query` names."""
+        found: set[int] = set()
+        for term in self._analyser.terms(query):
+            found |= self._named_by.get(term, frozenset())
+        if self._first_person and _FIRST_PERSON.search(query):
+            found |= self._first_person
+        if self._second_person and _SECOND_PERSON.search(query):
+            found |= self._second_person
+        return frozenset(found)
