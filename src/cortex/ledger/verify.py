@@ -7,7 +7,7 @@ breaks, else by the leaf hashes of tiles that hash to a trusted root, else by th
 trusted head that still agrees.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -168,7 +168,9 @@ class _Judge:
         if walk.edge.root() == root:
             self._agreed = walk.size
             return True
-        index = locate(self._log, self._pinned, heads, (self._agreed, walk.size))
+        index = self._locate(walk.size, heads)
+        if index is None:
+            index = self._agreed
         detail = f"the tree of {walk.size} entries is not the one that was signed"
         self._findings.append(Finding(Reason.ROOT_MISMATCH, index, detail))
         return False
@@ -215,22 +217,24 @@ class _Judge:
             finding = _file_finding(tile, data, stored, start)
             self._tile_findings.append(finding)
 
+    def _locate(self, limit: int, heads: Heads) -> int | None:
+        return locate(self._log, self._pinned, heads, (self._agreed, limit))
+
     def _blame(self, finding: Finding, walk: Walk, heads: Heads) -> Finding:
-        """Tell whether a broken link is the fault of the entry or of the one before."""
+        """Name the first bad entry, which may lie before the one that shows it."""
         index = finding.index
-        if finding.reason is not Reason.CHAIN_BROKEN or not index:
+        if index is None:
             return finding
-        if index != walk.size:
+        first = self._locate(index, heads)
+        if first is None and finding.reason is Reason.CHAIN_BROKEN and index:
+            reader = TileReader(self._log, heads.published)
+            vouched = index <= len(reader.trusted(heads.anchors))
+            if not vouched and index == walk.size and self._is_followed(index):
+                first = index - 1
+        if first is None or first < self._agreed:
             return finding
-        before = index - 1
-        signed = TileReader(self._log, heads.published).trusted_leaf(
-            before, heads.anchors
-        )
-        edited = self._is_followed(index) if signed is None else signed != walk.last
-        if not edited or before < self._agreed:
-            return finding
-        detail = f"entry {before} is not what entry {index} was chained to"
-        return Finding(Reason.CHAIN_BROKEN, before, detail)
+        detail = f"{finding.detail}; entry {first} is the first that was changed"
+        return Finding(finding.reason, first, detail)
 
     def _is_followed(self, index: int) -> bool:
         """Return whether the next entry is chained to this one as it stands."""
@@ -246,8 +250,9 @@ class _Judge:
             return
         if signed > walk.size:
             detail = f"{signed} entries were signed, {walk.size} are left"
-            finding = Finding(Reason.TRUNCATED, walk.size, detail)
-            self._findings.append(finding)
+            first = self._locate(walk.size, heads)
+            index = walk.size if first is None else first
+            self._findings.append(Finding(Reason.TRUNCATED, index, detail))
         elif not heads.anchors and not heads.findings:
             detail = "no signed head vouches for these entries"
             self._findings.append(Finding(Reason.NO_HEAD, None, detail))
@@ -301,43 +306,42 @@ class TileReader:
             start = end
         return found
 
-    def trusted_leaf(self, index: int, anchors: dict[int, bytes]) -> bytes | None:
-        """Return a leaf hash if the tiles hash to a trusted root above it."""
+    def trusted(self, anchors: Mapping[int, bytes]) -> list[bytes]:
+        """Return the leaf hashes that hash to the largest trusted root they can."""
         for size in sorted(anchors, reverse=True):
-            if size <= index:
-                break
             leaves = self.leaves(0, size)
             if len(leaves) == size and tree_root(leaves) == anchors[size]:
-                return leaves[index]
-        return None
+                return leaves
+        return []
 
 
 def locate(
     log: StoredLog, pinned: Pinned, heads: Heads, between: tuple[int, int]
-) -> int:
-    """Return the first entry that differs from what was signed, or a lower bound.
+) -> int | None:
+    """Return the first entry below a limit that is not what was signed.
 
-    ``between``: the size up to which all agrees, and one at which it does not.
+    Without tiles that hash to a trusted root, the last trusted head that agrees gives
+    a lower bound. None: nothing below the limit is known to differ.
+
+    ``between``: the size up to which all agrees, and the limit.
     """
-    agreed, size = between
-    signed = TileReader(log, heads.published).leaves(0, size)
-    vouched = len(signed) == size and tree_root(signed) == heads.anchors[size]
+    agreed, limit = between
+    signed = TileReader(log, heads.published).trusted(heads.anchors)
     roots = dict(good_heads(log.heads(), pinned))
+    roots.update(heads.anchors)
     grown = CompactRange()
     for index, body in _flat(log.rows(0)):
-        if index >= size:
+        if index >= limit:
             break
         digest = leaf_hash(body)
-        if vouched and signed[index] != digest:
+        if index < len(signed) and signed[index] != digest:
             return index
         grown.append(digest)
-        expected = roots.get(grown.size)
-        if expected is None or vouched:
-            continue
-        if grown.root() != expected:
+        expected = roots.get(grown.size, b"")
+        if expected and grown.root() != expected:
             return agreed
-        agreed = grown.size
-    return agreed
+        agreed = grown.size if expected else agreed
+    return None
 
 
 def _flat(groups: Iterator[Sequence[Row]]) -> Iterator[Row]:
