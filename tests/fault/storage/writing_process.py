@@ -30,12 +30,18 @@ MIGRATIONS = (
 )
 
 
-def count(connection: Connection) -> int:
-    return int(connection.execute("SELECT count(*) FROM units").fetchone()[0])
+NEWEST_UNIT = (
+    "SELECT count(*) FROM units WHERE unit ="
+    " (SELECT unit FROM units ORDER BY rowid DESC LIMIT 1)"
+)
+
+
+def rows_of_newest(connection: Connection) -> int:
+    return int(connection.execute(NEWEST_UNIT).fetchone()[0])
 
 
 def check_whole(rows: int) -> None:
-    if rows % ROWS_PER_UNIT:
+    if rows not in {0, ROWS_PER_UNIT}:
         message = f"half a unit is visible: {rows} rows"
         raise ValueError(message)
 
@@ -79,8 +85,8 @@ async def main(path: Path, name: str, writers: int, seconds: float) -> None:
 
     async def read() -> None:
         while clock.monotonic() < deadline:
-            check_whole(await database.read(count))
-            check_whole(database.read_inline(count))
+            check_whole(await database.read(rows_of_newest))
+            check_whole(database.read_inline(rows_of_newest))
             await asyncio.sleep(0.002)
 
     async def scrub() -> None:
