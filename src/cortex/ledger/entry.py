@@ -40,6 +40,7 @@ _INTEGER_MAX = 2**53 - 1
 _FLOAT_PLAIN_MIN = 1e-4
 _FLOAT_PLAIN_MAX = 1e15
 _DEPTH_MAX = 64
+_CALL_KEPT = ("agent", "latency_ms", "method", "outcome", "run_id", "sealed")
 _EVENT_MEMBERS = frozenset(
     ("actor", "correlation_id", "data", "id", "kind", "subject", "tenant")
 )
@@ -181,7 +182,7 @@ def call_draft(
             "sha256": commitments.sha256,
         }
     header = _header(entry_id, AGENT_CALL, call.correlation_id, call.actor, call.tenant)
-    event, blobs = _event(header, data)
+    event, blobs = _event(header, data, kept=_CALL_KEPT)
     return Draft(
         event=event,
         id=entry_id,
@@ -273,7 +274,9 @@ def _refuse(text: str) -> object:
 
 def _whole(value: float | None) -> float | int | None:
     """Return a whole number as an integer: JSON has one spelling for both."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    if isinstance(value, float) and value.is_integer() and abs(value) <= _INTEGER_MAX:
+        return int(value)
+    return value
 
 
 def _header(
@@ -290,15 +293,18 @@ def _header(
 
 
 def _event(
-    header: dict[str, JsonValue], data: dict[str, JsonValue]
+    header: dict[str, JsonValue],
+    data: dict[str, JsonValue],
+    kept: tuple[str, ...] = (),
 ) -> tuple[bytes, tuple[tuple[str, bytes], ...]]:
-    """Return the event's bytes; a long body moves to a blob named by its hash."""
+    """Return the event's bytes; long data moves to a blob but for what is ``kept``."""
     event = canonical_bytes({**header, "data": data})
     if len(event) + CHAIN_BYTES <= ENTRY_BYTES_MAX:
         return event, ()
     body = canonical_bytes(data)
     name = sha256_hex(body)
-    reference: dict[str, JsonValue] = {"blob": {"bytes": len(body), "sha256": name}}
+    reference: dict[str, JsonValue] = {key: data[key] for key in kept if key in data}
+    reference["blob"] = {"bytes": len(body), "sha256": name}
     event = canonical_bytes({**header, "data": reference})
     if len(event) + CHAIN_BYTES > ENTRY_BYTES_MAX:
         message = "the ids and names of an entry are too long"

@@ -188,19 +188,17 @@ class Reading:
         except BodyMissing as error:
             raise EntryNotFound(error.finding.detail, index=index) from error
         sealed = event["data"].get("sealed")
-        for name in blob_names(event):
-            body = bodies.get(name)
-            if body is None:
-                break
-            if sealed is None:
-                content: dict[str, JsonValue] = orjson.loads(body)
+        if sealed is None:
+            for name in blob_names(event):
+                content: dict[str, JsonValue] = orjson.loads(bodies[name])
                 return content
-            key = self._keys.key(sealed["key"])
-            return unseal(body, key, event["id"])
-        if sealed is not None:
+            message = f"entry {index} has no content of its own"
+            raise EntryNotFound(message, index=index)
+        ciphertext = bodies.get(sealed["sha256"])
+        if ciphertext is None:
             message = "the content of this entry is not here"
             raise ContentForgotten(message, index=index)
-        raise EntryNotFound(f"entry {index} has no content of its own", index=index)
+        return unseal(ciphertext, self._keys.key(sealed["key"]), event["id"])
 
 
 def _view(placed: Placed, body: bytes | None) -> EntryView:

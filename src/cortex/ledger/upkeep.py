@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from cortex.foundation.clock import Clock
 from cortex.ledger import store
 from cortex.ledger.archive import Archive, Bundle
-from cortex.ledger.errors import LedgerTampered, NoteInvalid
+from cortex.ledger.errors import LedgerTampered, NoteInvalid, ObjectMissing
 from cortex.ledger.keys import SigningKeys
 from cortex.ledger.merkle import leaf_hash
 from cortex.ledger.model import LedgerStats
@@ -93,21 +93,26 @@ class Upkeep:
         return Moved(rotated, archived, snapshot)
 
     async def restore(self, start: int, stop: int) -> int:
-        """Bring bundles that cover ``[start, stop)`` back to disk; return entries.
+        """Bring archived bundles that cover ``[start, stop)`` back; return entries.
 
         Raises:
-            LedgerTampered: what the archive gave is not what was published.
-            BodyMissing: the archive lacks it.
+            ObjectMissing: the archive lacks one, or there is no archive.
+            ProofInvalid, LedgerTampered: what it gave is not what was published.
         """
+        parts = self._parts
+        archive = parts.archive
+        if archive is None:
+            raise ObjectMissing("no archive is configured to restore from")
+        stop = min(stop, parts.database.read_inline(_archived_to))
         restored = 0
         for number in range(start // TILE_WIDTH, -(-stop // TILE_WIDTH)):
-            found = await asyncio.to_thread(self.stored.bundle, number)
+            found = await asyncio.to_thread(archive.get, number)
             self._compare(number, found)
             data = encode_bundle(found.entries)
-            await asyncio.to_thread(self._parts.tiles.write, bundle(number), data)
-            await self._parts.database.write(_restorer(found))
+            await asyncio.to_thread(parts.tiles.write, bundle(number), data)
+            await parts.database.write(_restorer(found))
             restored += len(found.entries)
-        await asyncio.to_thread(self._parts.tiles.settle)
+        await asyncio.to_thread(parts.tiles.settle)
         return restored
 
     def load_snapshot(self, keys: SigningKeys) -> int:
@@ -266,6 +271,10 @@ def _blob_remover(start: int, stop: int) -> Callable[[Connection], None]:
 
 def _restorer(found: Bundle) -> Callable[[Connection], None]:
     return lambda connection: store.restore_blobs(connection, found.blobs)
+
+
+def _archived_to(connection: Connection) -> int:
+    return store.mark(connection, store.ARCHIVED_TO)
 
 
 def _head_root_reader(size: int) -> Callable[[Connection], bytes | None]:
