@@ -104,7 +104,7 @@ class OpenAI(BaseModel):
     )
     api_key: SecretStr | None = Field(None, description="Key sent as bearer token.")
     dimensions: int = Field(
-        0, ge=0, le=8192, description="Vector length; 0 for what the model is known for."
+        0, ge=0, le=8192, description="Vector length; 0 for the model's own."
     )
 
 

@@ -3,8 +3,11 @@
 MEMORY_ITEMS_PER_REQUEST_MAX = 500
 """Items in one POST /memory: bounds the time one request holds the writer."""
 
-CONTENT_CHARACTERS_MAX = 100_000
-"""Characters of one memory: about 25 000 tokens, more than a context takes."""
+CONTENT_CHARACTERS_MAX = 500_000
+"""Characters of one memory: a pasted log or a long document, a minute to embed."""
+
+OPTIMIZE_ITEM_CHARACTERS_MAX = 100_000
+"""Characters of one item of POST /context/optimize."""
 
 QUERY_CHARACTERS_MAX = 10_000
 """Characters of a search query."""
@@ -36,7 +39,7 @@ NAME_CHARACTERS_MAX = 200
 STATE_VALUE_BYTES_MAX = 262_144
 """Serialized bytes of one hot-state value."""
 
-IMPORT_LINE_BYTES_MAX = 1024 * 1024
+IMPORT_LINE_BYTES_MAX = 4 * 1024 * 1024
 """Bytes of one line of an import stream."""
 
 CORRELATION_ID_CHARACTERS_MAX = 128

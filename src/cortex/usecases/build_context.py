@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from typing import Final
 
 from cortex.foundation.canonical import JsonValue
-from cortex.foundation.clock import Clock
 from cortex.foundation.errors import ValidationError
 from cortex.foundation.limits import QUERY_CHARACTERS_MAX
 from cortex.foundation.tenancy import Namespace
@@ -73,7 +72,6 @@ class BuildContext:
     store: MemoryStore
     counters: TokenCounters
     announce: Announce
-    clock: Clock
 
     async def __call__(
         self, namespace: Namespace, request: ContextRequest, context: CallContext, /

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from cortex.foundation.limits import (
-    CONTENT_CHARACTERS_MAX,
+    OPTIMIZE_ITEM_CHARACTERS_MAX,
     NAME_CHARACTERS_MAX,
     TOP_K_MAX,
 )
@@ -95,7 +95,7 @@ class OptimizeItemBody(Wire):
     """One item that would like to be in the prompt."""
 
     content: Annotated[
-        str, StringConstraints(min_length=1, max_length=CONTENT_CHARACTERS_MAX)
+        str, StringConstraints(min_length=1, max_length=OPTIMIZE_ITEM_CHARACTERS_MAX)
     ]
     priority: Number = 1.0
     category: Annotated[str, StringConstraints(max_length=CATEGORY_CHARACTERS_MAX)] = (

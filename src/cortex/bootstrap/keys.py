@@ -1,0 +1,43 @@
+"""The key that signs context packs: the operator's, or one made at first start."""
+
+import os
+import secrets
+from pathlib import Path
+
+from cortex.settings import Settings
+
+GENERATED_KEY_BYTES = 32
+
+
+def prepare_home(settings: Settings) -> Path:
+    """Create the home folder, readable by its owner alone, and return it."""
+    home = settings.home_folder
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return home
+
+
+def signing_key(settings: Settings) -> bytes:
+    """Return the explicit key, or the one kept in ``home/keys/signing.key``."""
+    explicit = settings.signing_key_bytes()
+    if explicit is not None:
+        return explicit
+    path = settings.home_folder / "keys" / "signing.key"
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return _kept(path)
+    key = secrets.token_hex(GENERATED_KEY_BYTES).encode()
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(key)
+        file.flush()
+        os.fsync(file.fileno())
+    return key
+
+
+def _kept(path: Path) -> bytes:
+    key = path.read_bytes().strip()
+    if not key:
+        message = f"{path} is empty; delete it and start again to make a new key"
+        raise OSError(message)
+    return key

@@ -1,0 +1,174 @@
+"""One process: its application, its sockets and its end."""
+
+import asyncio
+import multiprocessing
+import socket
+import sys
+from collections.abc import Mapping
+from functools import partial
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import uvicorn
+import uvloop
+
+import cortex
+from cortex.app import App, Phase
+from cortex.bootstrap.keys import prepare_home
+from cortex.bootstrap.rooms import Tools, compose
+from cortex.foundation.bucket import Rate
+from cortex.foundation.clock import Clock, SystemClock
+from cortex.foundation.errors import CortexError
+from cortex.foundation.ids import Uuid7Source
+from cortex.foundation.tenancy import ALL_SCOPES, Principal
+from cortex.memory.ranking import RankingConfig
+from cortex.security.tokens import Tokens
+from cortex.service.http.app import create_app
+from cortex.service.http.options import Edge, HttpOptions
+from cortex.service.http.server import KEEP_ALIVE_SECONDS, Server, listen
+from cortex.service.http.workers import Supervisor
+from cortex.settings import Settings, load
+from cortex.telemetry.logs import LogOptions, build_logger, route_stdlib
+from cortex.telemetry.metrics import Metrics
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+
+
+def build(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    ranking: RankingConfig | None = None,
+) -> App:
+    """Return Cortex without an edge: for embedding, benchmarks and tests.
+
+    Raises:
+        ConfigurationError: the settings do not allow a start.
+        CortexError: a part cannot be made, such as a model that does not load.
+    """
+    return _build(settings, clock or SystemClock(), ranking or RankingConfig())[0]
+
+
+def build_edge(
+    settings: Settings, *, clock: Clock | None = None
+) -> tuple[App, uvicorn.Config]:
+    """Return Cortex and the server configuration of its HTTP edge."""
+    time = clock or SystemClock()
+    app, tools = _build(settings, time, RankingConfig())
+    edge = Edge(
+        use_cases=app.use_cases,
+        tokens=_tokens(settings, time),
+        clock=time,
+        ids=tools.ids,
+        metrics=tools.metrics,
+        log=tools.log,
+        state=lambda: app.phase.state.value,
+    )
+    options = HttpOptions(
+        brand=settings.brand,
+        version=cortex.__version__,
+        rate=Rate(settings.rate_limit_per_minute),
+        max_token_budget=settings.max_token_budget,
+    )
+    route_stdlib(tools.log, settings.log_level.value, "uvicorn", "asyncio")
+    config = uvicorn.Config(
+        create_app(edge, options),
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        http="httptools",
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=round(settings.drain_seconds),
+    )
+    return app, config
+
+
+def serve(overrides: Mapping[str, object]) -> int:
+    """Serve until stopped; return 0 after a clean stop and 1 when it cannot start.
+
+    Args:
+        overrides: settings from the command line, and ``reload``.
+    """
+    given = dict(overrides)
+    reload = bool(given.pop("reload", False))
+    try:
+        settings = load(given).settings
+        settings.check()
+        prepare_home(settings)
+        bound = listen(settings.host, settings.port)
+    except (CortexError, OSError) as error:
+        return _refused(error)
+    host, port = bound.getsockname()[:2]
+    print(f"Cortex {cortex.__version__} on http://{host}:{port}", file=sys.stderr)  # noqa: T201
+    if settings.workers == 1 and not reload:
+        return _run(settings, bound)
+    supervisor = Supervisor(
+        partial(_child, given, bound),
+        workers=settings.workers,
+        drain_seconds=settings.drain_seconds,
+        watched=Path(cortex.__file__).parent if reload else None,
+    )
+    return supervisor.run()
+
+
+def _build(
+    settings: Settings, clock: Clock, ranking: RankingConfig
+) -> tuple[App, Tools]:
+    settings.check()
+    prepare_home(settings)
+    log = build_logger(
+        LogOptions(
+            level=settings.log_level.value,
+            json=settings.json_logs,
+            brand=settings.brand,
+            version=cortex.__version__,
+        ),
+        clock,
+    )
+    tools = Tools(
+        clock=clock,
+        ids=Uuid7Source(clock),
+        log=log,
+        metrics=Metrics(brand=settings.brand, version=cortex.__version__),
+        phase=Phase(),
+    )
+    return compose(settings, tools, ranking), tools
+
+
+def _tokens(settings: Settings, clock: Clock) -> Tokens:
+    anonymous = None
+    if settings.open_access:
+        anonymous = Principal("anonymous", scopes=frozenset({ALL_SCOPES}))
+    return Tokens(settings.token_records(), clock, anonymous=anonymous)
+
+
+def _run(settings: Settings, bound: socket.socket) -> int:
+    try:
+        app, config = build_edge(settings)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(app, config, bound))
+    except (CortexError, OSError) as error:
+        return _refused(error)
+    return EXIT_OK
+
+
+async def _serve(app: App, config: uvicorn.Config, bound: socket.socket) -> None:
+    async with app.running():
+        server = Server(config, app.phase.drain)
+        await server.serve(sockets=[bound])
+
+
+def _child(overrides: Mapping[str, object], bound: socket.socket) -> BaseProcess:
+    context = multiprocessing.get_context("spawn")
+    return context.Process(target=_child_main, args=(dict(overrides), bound))
+
+
+def _child_main(overrides: dict[str, object], bound: socket.socket) -> None:
+    sys.exit(_run(load(overrides).settings, bound))
+
+
+def _refused(error: Exception) -> int:
+    print(f"cortex: {error}", file=sys.stderr)  # noqa: T201
+    return EXIT_FAILED

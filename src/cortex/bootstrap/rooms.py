@@ -1,0 +1,282 @@
+"""Ties the rooms together: stores, models, journeys and background work."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import httpx
+
+from cortex.app import App, Loop, Phase, opened
+from cortex.bootstrap.inference import open_embedding
+from cortex.bootstrap.keys import signing_key
+from cortex.bootstrap.stores import Stores, open_stores
+from cortex.foundation.canonical import JsonValue
+from cortex.foundation.clock import Clock
+from cortex.foundation.ids import IdSource
+from cortex.foundation.lifecycle import Component
+from cortex.foundation.tenancy import Namespace
+from cortex.inference.text import TextEmbedding
+from cortex.inference.tokens.counters import Counters
+from cortex.memory.compression import Message, summarise
+from cortex.memory.model import Query
+from cortex.memory.ranking import RankingConfig
+from cortex.memory.state import HotState
+from cortex.memory.terms import TermAnalyser
+from cortex.security.signing import PackSigner
+from cortex.settings import Settings
+from cortex.storage.inspection import SqliteInspector
+from cortex.telemetry.logs import Logger
+from cortex.telemetry.metrics import Metrics
+from cortex.usecases.announcing import Announcer
+from cortex.usecases.build_context import BuildContext
+from cortex.usecases.catalog import UseCases
+from cortex.usecases.catch_up import CatchUp
+from cortex.usecases.conversations import Conversations
+from cortex.usecases.counting import counted
+from cortex.usecases.databases import Databases
+from cortex.usecases.discover import Discover
+from cortex.usecases.files import Files
+from cortex.usecases.forget import Forget
+from cortex.usecases.health import Check, Health, Ready
+from cortex.usecases.hot_facts import HotFacts
+from cortex.usecases.listing import ListMemories, MemoryStatistics
+from cortex.usecases.model import ServiceInfo
+from cortex.usecases.models import Models
+from cortex.usecases.optimize_context import OptimizeContext
+from cortex.usecases.preparing import Preparing
+from cortex.usecases.remember import Remember, UpdateMemory
+from cortex.usecases.search import Search, VectorSearch
+from cortex.usecases.services import Services
+from cortex.usecases.shelf import PackShelf
+from cortex.usecases.snapshot import Snapshot, SnapshotOptions, SnapshotSources
+from cortex.usecases.state import State
+from cortex.usecases.transfer import ExportLines, ImportLines
+
+PING_SECONDS_MAX = 1.5
+"""A known service that takes longer counts as down."""
+
+OWN_DATABASE = "cortex"
+
+SNAPSHOT_MODEL = "gpt-4o"
+"""Model whose tokens a context pack is counted in: o200k, the commonest today."""
+
+HEALTH_TEXT = "health"
+HEALTH_TENANT = "~health"
+"""No caller can name it: ``~`` is not in their alphabet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What every room of a process shares."""
+
+    clock: Clock
+    ids: IdSource
+    log: Logger
+    metrics: Metrics
+    phase: Phase
+
+
+@dataclass(frozen=True, slots=True)
+class _Rooms:
+    """What the journeys are made of."""
+
+    settings: Settings
+    tools: Tools
+    stores: Stores
+    embedder: TextEmbedding
+    counters: Counters
+    announcer: Announcer
+
+    @property
+    def preparing(self) -> Preparing:
+        return Preparing(
+            self.embedder, self.stores.analyser, self.embedder.count_tokens
+        )
+
+    @property
+    def search(self) -> Search:
+        return Search(self.stores.recall, self.embedder)
+
+
+def compose(settings: Settings, tools: Tools, ranking: RankingConfig) -> App:
+    """Return the whole, ready to be started."""
+    stores = open_stores(settings, tools.clock, tools.ids, ranking)
+    counters = Counters(tools.clock)
+    rooms = _Rooms(
+        settings=settings,
+        tools=tools,
+        stores=stores,
+        embedder=open_embedding(settings, counters, tools.clock),
+        counters=counters,
+        announcer=Announcer(stores.database, clock=tools.clock, ids=tools.ids),
+    )
+    return App(
+        counted(_use_cases(rooms), tools.metrics),
+        _components(rooms),
+        phase=tools.phase,
+        clock=tools.clock,
+        drain_seconds=settings.drain_seconds,
+    )
+
+
+def _use_cases(rooms: _Rooms) -> UseCases:
+    stores, clock = rooms.stores, rooms.tools.clock
+    preparing, search = rooms.preparing, rooms.search
+    health = _health(rooms)
+    databases, files = _databases(rooms), Files(rooms.settings.fs_roots)
+    models = Models(rooms.embedder, rooms.embedder.stats)
+    services = _services(rooms, health)
+    discover = Discover(stores.memories, databases, files, services, models)
+    snapshot = _snapshot(rooms, discover)
+    sessions = Conversations(stores.sessions, preparing)
+    state = State(HotState(stores.values), rooms.announcer)
+    return UseCases(
+        remember=Remember(stores.memories, preparing),
+        get_memory=stores.memories.get,
+        update_memory=UpdateMemory(stores.memories, preparing, snapshot.invalidate),
+        list_memories=ListMemories(stores.memories),
+        forget=Forget(stores.memories, snapshot.invalidate),
+        search=search,
+        import_lines=ImportLines(stores.memories, stores.sessions, preparing),
+        export_lines=ExportLines(stores.memories, stores.sessions),
+        memory_stats=MemoryStatistics(stores.memories),
+        create_session=sessions.create,
+        get_session=sessions.get,
+        list_sessions=sessions.page,
+        append_messages=sessions.append,
+        get_state=state.get,
+        put_state=state.put,
+        delete_state=state.delete,
+        build_context=BuildContext(
+            search, stores.memories, rooms.counters, rooms.announcer
+        ),
+        optimize_context=OptimizeContext(rooms.counters, clock),
+        snapshot=snapshot,
+        discover=discover,
+        vector_search=VectorSearch(search, clock),
+        list_databases=databases.list,
+        database_schema=databases.schema,
+        database_sample=databases.sample,
+        list_services=services.known,
+        service_health=services.check,
+        list_files=files.list,
+        read_text=files.read_text,
+        models=models,
+        health=health,
+        ready=Ready(lambda: rooms.tools.phase.state.value, health),
+    )
+
+
+def _components(rooms: _Rooms) -> tuple[Component, ...]:
+    """Return the parts in the order they start; they stop in reverse."""
+    stores, tools = rooms.stores, rooms.tools
+    catch_up = CatchUp(stores.memories, rooms.preparing, tools.clock)
+    loops = {
+        "announcer": rooms.announcer.run,
+        "catch-up": catch_up.run,
+        "shards": stores.shards.run,
+        "upkeep": stores.upkeep.run,
+    }
+    return (
+        *stores.components,
+        opened("embedder", _nothing, rooms.embedder.close),
+        opened("counters", _nothing, _later(rooms.counters.close)),
+        opened("announcements", _nothing, rooms.announcer.flush),
+        *(Loop(n, run, tools.clock, tools.log).component() for n, run in loops.items()),
+    )
+
+
+def _later(close: Callable[[], None]) -> Callable[[], Awaitable[None]]:
+    async def run() -> None:
+        close()
+
+    return run
+
+
+async def _nothing() -> None:
+    """Start a part that needs no starting."""
+
+
+def _snapshot(rooms: _Rooms, discover: Discover) -> Snapshot:
+    stores, settings = rooms.stores, rooms.settings
+
+    def count(text: str) -> int:
+        return rooms.counters.for_model(SNAPSHOT_MODEL).count(text)
+
+    def summarised(texts: Sequence[str], budget: int) -> str:
+        messages = [Message(str(n), "", text) for n, text in enumerate(texts)]
+        return summarise(messages, budget, count, TermAnalyser()).text
+
+    return Snapshot(
+        SnapshotSources(
+            facts=HotFacts(stores.memories),
+            resources=discover,
+            summarise=summarised,
+            count_tokens=count,
+        ),
+        shelf=PackShelf(stores.durable_values),
+        signer=PackSigner(signing_key(settings)),
+        clock=rooms.tools.clock,
+        options=SnapshotOptions(
+            ttl_seconds=float(settings.default_ttl),
+            size_bytes_max=settings.context_size_cap,
+        ),
+    )
+
+
+def _databases(rooms: _Rooms) -> Databases:
+    files = {OWN_DATABASE: rooms.settings.database_file, **rooms.settings.databases}
+    return Databases(
+        {name: SqliteInspector(path.expanduser()) for name, path in files.items()},
+        schema_only=frozenset({OWN_DATABASE}),
+        clock=rooms.tools.clock,
+    )
+
+
+def _services(rooms: _Rooms, health: Health) -> Services:
+    settings = rooms.settings
+    own = ServiceInfo("cortex", "http", f"http://{settings.host}:{settings.port}")
+    return Services(own, health, settings.services, ping=_ping, clock=rooms.tools.clock)
+
+
+async def _ping(url: str) -> None:
+    """Ask a service; anything but a success is a ``ConnectionError``."""
+    try:
+        async with httpx.AsyncClient(timeout=PING_SECONDS_MAX) as client:
+            answer = await client.get(url)
+    except httpx.TimeoutException as error:
+        raise TimeoutError(f"no answer within {PING_SECONDS_MAX} s") from error
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise ConnectionError(type(error).__name__) from error
+    if answer.is_error:
+        raise ConnectionError(f"answered {answer.status_code}")
+
+
+def _health(rooms: _Rooms) -> Health:
+    stores, embedder = rooms.stores, rooms.embedder
+
+    async def database() -> Mapping[str, JsonValue]:
+        await stores.database.ping()
+        status = stores.database.status()
+        return {"queued_units": status.queued_units, "file_bytes": status.file_bytes}
+
+    async def vector_store() -> Mapping[str, JsonValue]:
+        # A search of an empty namespace goes through shard, vectors and ranking.
+        query = Query(HEALTH_TEXT, 1)
+        vector = (await embedder.embed([HEALTH_TEXT]))[0]
+        where = Namespace(HEALTH_TENANT, HEALTH_TENANT)
+        await stores.recall.search(where, query, vector, embedder.info.space)
+        held = stores.shards.status()
+        return {"shards": held.shards, "memories": held.memories}
+
+    async def embedding() -> Mapping[str, JsonValue]:
+        await embedder.embed([HEALTH_TEXT])
+        info = embedder.info
+        return {"model": info.name, "space": info.space, "degraded": info.degraded}
+
+    checks: dict[str, Check] = {
+        "database": database,
+        "vector_store": vector_store,
+        "embedder": embedding,
+    }
+    vital = frozenset({"database"})
+    return Health(checks, vital=vital, clock=rooms.tools.clock)

@@ -1,0 +1,159 @@
+"""Import and export: JSON lines that stream, resume and can be repeated."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+
+import orjson
+
+from cortex.foundation.errors import Conflict, CortexError, ValidationError
+from cortex.foundation.tenancy import Namespace
+from cortex.memory import transfer
+from cortex.memory.model import Selection
+from cortex.memory.ports import MemoryStore
+from cortex.memory.sessions import Sessions
+from cortex.memory.transfer import ImportedMemory, ImportedSession
+from cortex.usecases.model import CallContext, ImportProgress, LineError
+from cortex.usecases.preparing import Preparing, check_item
+from cortex.usecases.remember import write_context
+
+BATCH_LINES = 64
+"""Lines embedded and stored between two reports: about a second of work."""
+
+ERRORS_TOLD_MAX = 100
+"""Refused lines described in one report; all of them are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportLines:
+    """Stores lines in batches; a broken line harms no other."""
+
+    store: MemoryStore
+    sessions: Sessions
+    prepare: Preparing
+
+    async def __call__(
+        self,
+        namespace: Namespace,
+        lines: AsyncIterator[bytes],
+        context: CallContext,
+        /,
+        *,
+        start_line: int = 0,
+    ) -> AsyncIterator[ImportProgress]:
+        """Yield progress after each batch; every counted line is durable."""
+        run = _Run(self, namespace, context)
+        number = 0
+        async for raw in lines:
+            number += 1
+            if number <= start_line or not raw.strip():
+                continue
+            await run.take(raw, number)
+            if run.full:
+                yield await run.flush(number)
+        last = await run.flush(number)
+        yield replace(last, done=True)
+
+
+class _Run:
+    """One import under way."""
+
+    def __init__(
+        self, parts: ImportLines, namespace: Namespace, context: CallContext
+    ) -> None:
+        self._parts = parts
+        self._namespace = namespace
+        self._context = context
+        self._batch: list[ImportedMemory] = []
+        self._errors: list[LineError] = []
+        self._stored = self._existing = self._failed = 0
+
+    @property
+    def full(self) -> bool:
+        return len(self._batch) + len(self._errors) >= BATCH_LINES
+
+    async def take(self, raw: bytes, number: int) -> None:
+        parsed = transfer.parse_line(raw, number)
+        if isinstance(parsed, transfer.LineError):
+            message = f"{parsed.field} {parsed.reason}"
+            self._refuse(LineError(number, ValidationError.code, message, parsed.field))
+        elif isinstance(parsed, ImportedSession):
+            await self._session(parsed)
+        else:
+            self._memory(parsed)
+
+    async def flush(self, line: int) -> ImportProgress:
+        """Store what waits and tell how far the import is."""
+        if self._batch:
+            batch, self._batch = self._batch, []
+            prepared = await self._parts.prepare(
+                [one.item for one in batch], [one.restored for one in batch]
+            )
+            stored = await self._parts.store.add(
+                self._namespace, prepared, context=write_context(self._context)
+            )
+            created = sum(one.created for one in stored)
+            self._stored += created
+            self._existing += len(stored) - created
+        errors, self._errors = self._errors, []
+        told = tuple(errors[:ERRORS_TOLD_MAX])
+        return ImportProgress(
+            line, self._stored, self._existing, self._failed, errors=told
+        )
+
+    def _memory(self, parsed: ImportedMemory) -> None:
+        try:
+            check_item(parsed.item, "line")
+        except CortexError as error:
+            field = str(error.data.get("field", "")).removeprefix("line.") or None
+            self._refuse(LineError(parsed.line, error.code, error.message, field))
+            return
+        self._batch.append(parsed)
+
+    async def _session(self, parsed: ImportedSession) -> None:
+        try:
+            await self._parts.sessions.create(self._namespace, parsed.session)
+        except Conflict:
+            self._existing += 1
+        except ValidationError as error:
+            self._refuse(LineError(parsed.line, error.code, error.message))
+        else:
+            self._stored += 1
+
+    def _refuse(self, error: LineError) -> None:
+        self._failed += 1
+        self._errors.append(error)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportLines:
+    """Streams a namespace, or the selected part of it."""
+
+    store: MemoryStore
+    sessions: Sessions
+
+    async def __call__(
+        self, namespace: Namespace, selection: Selection, /
+    ) -> AsyncIterator[bytes]:
+        """Yield lines, each with its newline."""
+        everything = selection == Selection()
+        wanted = None if everything else await self._selected(namespace, selection)
+        async for line in transfer.export_lines(self.store, self.sessions, namespace):
+            if wanted is None or _id(line) in wanted:
+                yield line
+
+    async def _selected(
+        self, namespace: Namespace, selection: Selection
+    ) -> frozenset[str]:
+        ids: set[str] = set()
+        cursor: str | None = None
+        while True:
+            page = await self.store.list(namespace, selection, cursor=cursor, limit=500)
+            ids.update(memory.id for memory in page.memories)
+            cursor = page.next_cursor
+            if cursor is None:
+                return frozenset(ids)
+
+
+def _id(line: bytes) -> str:
+    record = orjson.loads(line)
+    return str(record["id"]) if record.get("type") == "memory" else ""
