@@ -5,6 +5,7 @@ from typing import TypeVar
 
 import orjson
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from cortex.foundation.errors import CortexError, Unauthenticated
 from cortex.service import problems
@@ -30,6 +31,32 @@ def encode(content: object) -> bytes:
 def lines_answer(lines: AsyncIterator[bytes]) -> Response:
     """Return a stream of JSON lines; each item carries its line end."""
     return StreamingResponse(lines, media_type=NDJSON)
+
+
+class DuplexLines(Response):
+    """A stream of JSON lines made while the request's own body is still read.
+
+    Unlike ``StreamingResponse`` it does not listen for the client's leaving: the one
+    who reads the body hears of it, and two must not take turns at that.
+    """
+
+    media_type = NDJSON
+
+    def __init__(self, lines: AsyncIterator[bytes]) -> None:
+        """Take the lines, each with its end."""
+        self._lines = lines
+        self.status_code = 200
+        self.background = None
+        self.init_headers()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the lines as they come."""
+        del scope, receive
+        head = {"status": self.status_code, "headers": self.raw_headers}
+        await send({"type": "http.response.start", **head})
+        async for line in self._lines:
+            await send({"type": "http.response.body", "body": line, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def begun(items: AsyncIterator[T]) -> AsyncIterator[T]:

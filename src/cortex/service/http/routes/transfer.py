@@ -15,6 +15,7 @@ from cortex.service import problems
 from cortex.service.http.answers import (
     JSON,
     NDJSON,
+    DuplexLines,
     begun,
     encode,
     json_answer,
@@ -91,7 +92,7 @@ class TransferRoutes:
         if JSON in accepted and NDJSON not in accepted:
             return json_answer(await _summary(steps))
         told = self._told(await begun(steps), caller.context.correlation_id)
-        return lines_answer(told)
+        return DuplexLines(told)
 
     async def _told(
         self, steps: AsyncIterator[ImportProgress], correlation_id: str

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from cortex.foundation.limits import (
-    OPTIMIZE_ITEM_CHARACTERS_MAX,
     NAME_CHARACTERS_MAX,
+    OPTIMIZE_ITEM_CHARACTERS_MAX,
     TOP_K_MAX,
 )
 from cortex.memory.model import Session

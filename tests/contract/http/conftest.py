@@ -1,0 +1,89 @@
+"""The HTTP edge over fakes, called without a network."""
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from io import StringIO
+
+import httpx
+import pytest
+
+from cortex.foundation.ids import Uuid7Source
+from cortex.foundation.tenancy import Principal
+from cortex.security.tokens import Tokens, parse_tokens
+from cortex.service.http.app import create_app
+from cortex.service.http.options import Edge, HttpOptions
+from cortex.telemetry.logs import LogOptions, build_logger
+from cortex.telemetry.metrics import Metrics
+from cortex.testing.memory import VirtualClock
+from cortex.testing.surroundings import FakeWorld, fake_world
+
+TOKENS = (
+    '{"admin": {"token": "admin-token-0123456789", "scopes": ["*"]},'
+    ' "reader": {"token": "reader-token-012345678", "scopes": ["vector"]},'
+    ' "bound": {"token": "bound-token-0123456789", "scopes": ["memory"],'
+    '           "namespaces": ["team/*"]},'
+    ' "other": {"token": "other-token-0123456789", "scopes": ["*"],'
+    '           "tenant": "acme"},'
+    ' "old": {"token": "old-token-012345678901", "scopes": ["*"],'
+    '         "expires_at": "2020-01-01T00:00:00Z"}}'
+)
+
+
+@dataclass
+class Served:
+    """A running edge, everything behind it, and what it logged."""
+
+    world: FakeWorld
+    clock: VirtualClock
+    metrics: Metrics
+    log: StringIO
+    edge: Edge
+    states: list[str] = field(default_factory=lambda: ["ready"])
+
+    def client(self, token: str | None = "admin-token-0123456789", **options):
+        """Return a client; ``options`` change the edge's own."""
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        made = HttpOptions(brand="brAInwav", version="0.1.0", **options)
+        transport = httpx.ASGITransport(
+            create_app(self.edge, made), raise_app_exceptions=False
+        )
+        return httpx.AsyncClient(
+            transport=transport, base_url="http://127.0.0.1:4949", headers=headers
+        )
+
+
+def serve(tokens: str = TOKENS, anonymous: Principal | None = None) -> Served:
+    clock = VirtualClock()
+    ids = Uuid7Source(clock)
+    world = fake_world(clock, ids)
+    metrics = Metrics(brand="brAInwav", version="0.1.0")
+    log = StringIO()
+    states = ["ready"]
+    edge = Edge(
+        use_cases=world.use_cases,
+        tokens=Tokens(parse_tokens(tokens), clock, anonymous=anonymous),
+        clock=clock,
+        ids=ids,
+        metrics=metrics,
+        log=build_logger(LogOptions(level="debug"), clock, log),
+        state=lambda: states[-1],
+    )
+    return Served(world, clock, metrics, log, edge, states)
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    return serve()
+
+
+@pytest.fixture
+def open_served() -> Served:
+    """A development server on loopback, without tokens."""
+    everyone = Principal("anonymous", scopes=frozenset({"*"}))
+    return serve("", everyone)
+
+
+@pytest.fixture
+async def http(served: Served) -> AsyncIterator[httpx.AsyncClient]:
+    async with served.client() as client:
+        yield client
