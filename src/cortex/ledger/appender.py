@@ -18,7 +18,7 @@ from cortex.ledger import store
 from cortex.ledger.entry import Commitments, call_draft, event_draft
 from cortex.ledger.errors import LedgerStopped
 from cortex.ledger.model import SUBJECT_FORGOTTEN, AgentCall, SystemEvent
-from cortex.ledger.sealing import seal
+from cortex.ledger.sealing import Sealer
 from cortex.ledger.store import Placed
 from cortex.ledger.subjects import SubjectKeys
 from cortex.storage.sqlite import Connection, Database
@@ -64,6 +64,7 @@ class Appender:
     def __init__(self, parts: AppenderParts) -> None:
         """Take the parts."""
         self._parts = parts
+        self._sealer = Sealer(parts.entropy)
         self.fault: str = ""
 
     async def record(self, call: AgentCall) -> Recorded:
@@ -170,7 +171,7 @@ class Appender:
         if slot is None:
             slot = store.assign_slot(connection, call.tenant, subject)
             keys.ensure(slot)
-        sealed = seal(_content(call), keys.key(slot), entry_id, self._parts.entropy)
+        sealed = self._sealer.seal(_content(call), keys.key(slot), entry_id)
         name = sealed.sha256
         commitments = Commitments(slot, name, sealed.commitments)
         draft = call_draft(call, entry_id, commitments)

@@ -12,9 +12,10 @@ serialized anew.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from time import gmtime
 from typing import Any
 
 import orjson
@@ -40,6 +41,7 @@ _INTEGER_MAX = 2**53 - 1
 _FLOAT_PLAIN_MIN = 1e-4
 _FLOAT_PLAIN_MAX = 1e15
 _DEPTH_MAX = 64
+_CALL_FREE = ("context_refs", "latency_ms", "policy_decisions", "usage")
 _CALL_KEPT = ("agent", "latency_ms", "method", "outcome", "run_id", "sealed")
 _EVENT_MEMBERS = frozenset(
     ("actor", "correlation_id", "data", "id", "kind", "subject", "tenant")
@@ -107,13 +109,19 @@ class Entry:
     event: Mapping[str, Any]
 
 
-def canonical_bytes(value: JsonValue) -> bytes:
+def canonical_bytes(value: JsonValue, free: Sequence[JsonValue] | None = None) -> bytes:
     """Return canonical JSON; values of the common kind take a fast path.
+
+    Args:
+        value: what to write.
+        free: the parts of it that a caller gave; what is beside them is text, with
+            keys in ASCII. None: all of it.
 
     Raises:
         ValidationError: the value has no canonical form.
     """
-    if _is_plain(value, _DEPTH_MAX):
+    parts = (value,) if free is None else free
+    if all(_is_plain(part, _DEPTH_MAX) for part in parts):
         try:
             return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
         except TypeError as error:
@@ -140,8 +148,10 @@ def is_canonical(data: bytes) -> bool:
 
 def time_text(microseconds: int) -> str:
     """Return epoch microseconds as RFC 3339 text in UTC of fixed length."""
-    moment = _EPOCH + timedelta(microseconds=microseconds)
-    return f"{moment.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+    seconds, rest = divmod(microseconds, _MICROSECONDS)
+    year, month, day, hour, minute, second = gmtime(seconds)[:6]
+    date = f"{year:04}-{month:02}-{day:02}"
+    return f"{date}T{hour:02}:{minute:02}:{second:02}.{rest:06}Z"
 
 
 def time_microseconds(text: str) -> int:
@@ -182,7 +192,9 @@ def call_draft(
             "sha256": commitments.sha256,
         }
     header = _header(entry_id, AGENT_CALL, call.correlation_id, call.actor, call.tenant)
-    event, blobs = _event(header, data, kept=_CALL_KEPT)
+    free = [data[name] for name in _CALL_FREE]
+    free.append(_whole(call.parse_confidence))
+    event, blobs = _event(header, data, kept=_CALL_KEPT, free=free)
     return Draft(
         event=event,
         id=entry_id,
@@ -296,9 +308,10 @@ def _event(
     header: dict[str, JsonValue],
     data: dict[str, JsonValue],
     kept: tuple[str, ...] = (),
+    free: Sequence[JsonValue] | None = None,
 ) -> tuple[bytes, tuple[tuple[str, bytes], ...]]:
     """Return the event's bytes; long data moves to a blob but for what is ``kept``."""
-    event = canonical_bytes({**header, "data": data})
+    event = canonical_bytes({**header, "data": data}, [data] if free is None else free)
     if len(event) + CHAIN_BYTES <= ENTRY_BYTES_MAX:
         return event, ()
     body = canonical_bytes(data)

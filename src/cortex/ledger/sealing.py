@@ -47,36 +47,42 @@ class Sealed:
         return hashlib.sha256(self.ciphertext).hexdigest()
 
 
-def seal(
-    fields: Mapping[str, JsonValue],
-    key: bytes,
-    entry_id: str,
-    entropy: Callable[[int], bytes],
-) -> Sealed:
-    """Encrypt fields under a subject's key for one entry.
+class Sealer:
+    """Encrypts content; owned by the one writer, hence by one thread at a time."""
 
-    Raises:
-        ValidationError: a field holds what JSON cannot carry.
-    """
-    names = sorted(fields)
-    random = entropy(NONCE_BYTES + SALT_BYTES * len(names))
-    nonce, rest = random[:NONCE_BYTES], random[NONCE_BYTES:]
-    salts = {
-        name: rest[at * SALT_BYTES : (at + 1) * SALT_BYTES]
-        for at, name in enumerate(names)
-    }
-    opened = {name: salt.hex() for name, salt in salts.items()}
-    try:
-        body = orjson.dumps({"fields": dict(fields), "salts": opened})
-    except TypeError as error:
-        message = f"this content has no JSON form: {error}"
-        raise ValidationError(message, field="body") from error
-    packed = _PLAIN + body
-    if len(body) >= _COMPRESS_FROM_BYTES:
-        packed = _ZSTD + zstandard.ZstdCompressor(level=1).compress(body)
-    ciphertext = nonce + AESGCM(key).encrypt(nonce, packed, entry_id.encode())
-    commitments = {name: commitment(fields[name], salts[name]) for name in names}
-    return Sealed(ciphertext, commitments)
+    def __init__(self, entropy: Callable[[int], bytes]) -> None:
+        """Take the source of nonces and salts."""
+        self._entropy = entropy
+        self._compressor = zstandard.ZstdCompressor(level=1)
+
+    def seal(
+        self, fields: Mapping[str, JsonValue], key: bytes, entry_id: str
+    ) -> Sealed:
+        """Encrypt fields under a subject's key for one entry.
+
+        Raises:
+            ValidationError: a field holds what JSON cannot carry.
+        """
+        random = self._entropy(NONCE_BYTES + SALT_BYTES * len(fields))
+        nonce, rest = random[:NONCE_BYTES], random[NONCE_BYTES:]
+        salts = {
+            name: rest[at * SALT_BYTES : (at + 1) * SALT_BYTES]
+            for at, name in enumerate(fields)
+        }
+        opened = {name: salt.hex() for name, salt in salts.items()}
+        try:
+            body = orjson.dumps({"fields": fields, "salts": opened})
+        except TypeError as error:
+            message = f"this content has no JSON form: {error}"
+            raise ValidationError(message, field="body") from error
+        packed = _PLAIN + body
+        if len(body) >= _COMPRESS_FROM_BYTES:
+            packed = _ZSTD + self._compressor.compress(body)
+        ciphertext = nonce + AESGCM(key).encrypt(nonce, packed, entry_id.encode())
+        return Sealed(
+            ciphertext,
+            {name: commitment(value, salts[name]) for name, value in fields.items()},
+        )
 
 
 def unseal(ciphertext: bytes, key: bytes, entry_id: str) -> dict[str, JsonValue]:
@@ -102,4 +108,4 @@ def unseal(ciphertext: bytes, key: bytes, entry_id: str) -> dict[str, JsonValue]
 def commitment(value: JsonValue, salt: bytes) -> str:
     """Return the commitment to one field, hexadecimal."""
     data = value.encode() if isinstance(value, str) else canonical_bytes(value)
-    return hmac.new(salt, data, hashlib.sha256).hexdigest()
+    return hmac.digest(salt, data, hashlib.sha256).hex()
