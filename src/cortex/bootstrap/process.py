@@ -2,6 +2,7 @@
 
 import asyncio
 import multiprocessing
+import signal
 import socket
 import sys
 from collections.abc import Mapping
@@ -166,6 +167,8 @@ def _child(overrides: Mapping[str, object], bound: socket.socket) -> BaseProcess
 
 
 def _child_main(overrides: dict[str, object], bound: socket.socket) -> None:
+    # Ctrl-C reaches the whole process group; the parent hands it on once, as SIGTERM.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.exit(_run(load(overrides).settings, bound))
 
 

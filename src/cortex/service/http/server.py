@@ -60,7 +60,9 @@ class Server(uvicorn.Server):
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {s: signal.signal(s, self.handle_exit) for s in _STOP_SIGNALS}
+        # A worker's parent has it ignore Ctrl-C; that stays as it is.
+        wanted = (s for s in _STOP_SIGNALS if signal.getsignal(s) != signal.SIG_IGN)
+        before = {s: signal.signal(s, self.handle_exit) for s in wanted}
         try:
             yield
         finally:

@@ -6,7 +6,6 @@ for the children's drain and ends with 0 when all of them ended cleanly.
 
 import multiprocessing
 import multiprocessing.connection
-import os
 import signal
 from collections.abc import Callable, Iterator
 from multiprocessing.process import BaseProcess
@@ -60,16 +59,20 @@ class Supervisor:
                 self._restart_all()
             deaths += self._replace_dead()
             if deaths > RESTART_LIMIT * self._workers:
-                self._stopping = True
+                self._stop_children()
         return self._end()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         del number, frame
         self._forced = self._stopping
+        self._stop_children()
+
+    def _stop_children(self) -> None:
+        """Tell the children; a second time means *now* to them."""
         self._stopping = True
         for child in self._children:
-            if child.pid is not None and child.is_alive():
-                os.kill(child.pid, signal.SIGTERM)
+            if child.is_alive():
+                child.terminate()
 
     def _started(self) -> BaseProcess:
         child = self._start()
@@ -99,9 +102,6 @@ class Supervisor:
         self._children = [self._started() for _ in range(self._workers)]
 
     def _end(self) -> int:
-        for child in self._children:
-            if child.is_alive():
-                child.terminate()
         for child in self._children:
             child.join(0 if self._forced else self._drain_seconds + KILL_GRACE_SECONDS)
             if child.is_alive():
