@@ -34,9 +34,6 @@ TIME_CANDIDATES: Final = 50
 CHUNKS_ASKED_MAX: Final = 4
 """Chunks asked for each wanted document, at most, where documents have several."""
 
-BACKGROUND_ROWS: Final = 1_000
-"""Vectors sampled for what a cosine is like by chance in this namespace."""
-
 EXCERPTS_MAX: Final = 3
 """Excerpts named for one hit."""
 
@@ -46,6 +43,14 @@ class RecallOptions:
     """How recall ranks."""
 
     weights: ranking.RankingConfig = field(default_factory=ranking.RankingConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class _Dense:
+    """The vector side of one search."""
+
+    asked: Asked
+    query: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +158,15 @@ class Recall:
         )
 
 
-def _dense(shard: Shard, query: Query, vector: Vector | None) -> Asked | None:
+def _dense(shard: Shard, query: Query, vector: Vector | None) -> _Dense | None:
     if vector is None or shard.vectors is None or query.mode is SearchMode.KEYWORD:
         return None
     dimensions = shard.vectors.dimensions
     if len(vector) != dimensions:
         message = f"the query vector has {len(vector)} numbers, not {dimensions}"
         raise ValidationError(message, field="vector", limit=dimensions)
-    return shard.vectors.ask(vector)
+    question = np.asarray(vector, np.float32)
+    return _Dense(shard.vectors.ask(question), question)
 
 
 def _lexical_candidates(match: LexicalMatch, mask: Mask | None, wanted: int) -> Rows:
@@ -170,14 +176,14 @@ def _lexical_candidates(match: LexicalMatch, mask: Mask | None, wanted: int) -> 
 
 
 def _dense_candidates(
-    shard: Shard, dense: Asked | None, mask: Mask | None, wanted: int
+    shard: Shard, dense: _Dense | None, mask: Mask | None, wanted: int
 ) -> Rows:
     if dense is None:
         return np.empty(0, np.intp)
     documents = shard.table.row_document.view
     per_document = -(-len(documents) // max(1, len(shard)))
     count = wanted * min(per_document, CHUNKS_ASKED_MAX)
-    rows, _ = dense.nearest(count, shard.row_mask(mask))
+    rows, _ = dense.asked.nearest(count, shard.row_mask(mask))
     return documents[rows].astype(np.intp)
 
 
@@ -196,24 +202,22 @@ def _time_candidates(shard: Shard, asked: TimeRange | None, mask: Mask | None) -
 
 
 def _cosines(
-    shard: Shard, dense: Asked | None, candidates: Rows
+    shard: Shard, dense: _Dense | None, candidates: Rows
 ) -> tuple[Floats, ranking.DenseBackground]:
     """Return each candidate's best cosine, and what cosines are like by chance."""
     if dense is None:
         missing = np.full(len(candidates), np.nan, np.float32)
         return missing, ranking.DenseBackground()
     rows, positions = shard.chunk_rows(candidates)
-    sample = shard.sampled_rows(BACKGROUND_ROWS)
-    all_cosines = dense.cosines(np.concatenate((sample, rows)))
-    background = ranking.DenseBackground.of(all_cosines[: len(sample)])
     best = ranking.document_cosines(
-        all_cosines[len(sample) :], positions, len(candidates)
+        dense.asked.cosines(rows), positions, len(candidates)
     )
-    return best, background
+    chance = shard.background_cosines(dense.asked, dense.query)
+    return best, ranking.DenseBackground.of(chance)
 
 
 def _chunk_order(
-    shard: Shard, dense: Asked | None, documents: list[int]
+    shard: Shard, dense: _Dense | None, documents: list[int]
 ) -> Mapping[int, tuple[int, ...]]:
     """Return, for documents of several chunks, the chunks best first."""
     if dense is None or not documents:
@@ -225,7 +229,7 @@ def _chunk_order(
     if not several:
         return {}
     rows, positions = shard.chunk_rows(np.array(several))
-    cosines = dense.cosines(rows)
+    cosines = dense.asked.cosines(rows)
     order: dict[int, tuple[int, ...]] = {}
     for position, document in enumerate(several):
         own = cosines[positions == position]

@@ -17,13 +17,23 @@ from cortex.memory.ports import Changes, Head, ProjectedRow
 from cortex.memory.ranking import Columns, neighbour_links
 from cortex.memory.table import NEVER, ShardNames, ShardTable, content_key_number
 from cortex.memory.terms import AuthorDirectory, TermAnalyser
-from cortex.memory.vectors import Mask, Rows, VectorIndex
+from cortex.memory.vectors import Asked, Floats, Mask, Rows, VectorIndex
 
 COMPACT_SHARE: Final = 4
 """A shard is loaded afresh when one part in this many of its ordinals is holes."""
 
 COMPACT_MIN: Final = 2_048
 """Holes below which that is not worth it."""
+
+
+SAMPLE_ROWS: Final = 1_000
+"""Vectors that tell what a cosine is like by chance in this namespace."""
+
+SAMPLED_AFRESH_MAX: Final = 8_192
+"""Vectors up to which that sample is drawn for each query, from all cosines."""
+
+SAMPLE_DRIFT: Final = 1.05
+"""Growth after which a kept sample is drawn again."""
 
 
 class Shard:
@@ -51,6 +61,8 @@ class Shard:
         self._loading = True
         self._dead_rows = 0
         self._row_mask: Mask | None = None
+        self._sample: VectorIndex | None = None
+        self._sampled_at = 0
 
     def __len__(self) -> int:
         """Return how many ordinals were given out, holes included."""
@@ -139,14 +151,26 @@ class Shard:
         starts = self.table.first_row.view[ordinals]
         return starts[positions] + within, positions
 
-    def sampled_rows(self, count: int) -> Rows:
-        """Return about ``count`` live vector rows, evenly spread; all if fewer."""
+    def background_cosines(self, asked: Asked, query: Floats) -> Floats:
+        """Return the cosines of about `SAMPLE_ROWS` vectors, evenly spread.
+
+        Of all where there are fewer. In a large shard the sample is kept, and drawn
+        again when the shard has changed by a twentieth.
+        """
+        if self.vectors is None:
+            return np.empty(0, np.float32)
         live = self.row_mask(None)
-        if live is None:
-            rows = np.arange(0 if self.vectors is None else len(self.vectors))
-        else:
-            rows = np.flatnonzero(live)
-        return rows[:: max(1, len(rows) // count)]
+        size = len(self.vectors)
+        if size <= SAMPLED_AFRESH_MAX:
+            rows = np.arange(size) if live is None else np.flatnonzero(live)
+            return asked.cosines(rows[:: max(1, len(rows) // SAMPLE_ROWS)])
+        moved = size + self._dead_rows
+        if self._sample is None or moved > self._sampled_at * SAMPLE_DRIFT:
+            rows = np.arange(size) if live is None else np.flatnonzero(live)
+            self._sample = self._make_vectors(self.vectors.dimensions)
+            self._sample.add(self.vectors.take(rows[:: len(rows) // SAMPLE_ROWS]))
+            self._sampled_at = moved
+        return self._sample.ask(query).cosines(np.arange(len(self._sample)))
 
     def row_mask(self, documents: Mask | None) -> Mask | None:
         """Return which vector rows are searched, None for all.

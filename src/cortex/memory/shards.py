@@ -17,6 +17,7 @@ from cortex.foundation.tenancy import Namespace
 from cortex.memory.faiss_vectors import FaissVectors
 from cortex.memory.masks import Verdicts
 from cortex.memory.ports import MemoryStore
+from cortex.memory.reclaim import return_freed_memory
 from cortex.memory.shard import Shard
 from cortex.memory.terms import TermAnalyser
 from cortex.memory.vectors import VectorIndex
@@ -125,6 +126,7 @@ class Shards:
             vectors = opened.shard.vectors
             while vectors is not None and vectors.waiting():
                 await asyncio.to_thread(vectors.build)
+                await asyncio.to_thread(return_freed_memory)
 
     def status(self) -> ShardsStatus:
         """Return what is held now."""
@@ -149,6 +151,7 @@ class Shards:
             await asyncio.to_thread(shard.apply, changes)
             if not changes.more:
                 await asyncio.to_thread(shard.finish_loading)
+                await asyncio.to_thread(return_freed_memory)
                 return shard
 
     async def _catch_up(self, ns: Namespace, slot: _Slot) -> None:

@@ -59,6 +59,10 @@ class VectorIndex(Protocol):
         """Put a query of `dimensions` numbers."""
         ...
 
+    def take(self, rows: Rows) -> Floats:
+        """Return copies of given rows."""
+        ...
+
     def waiting(self) -> int:
         """Return how many builds would make the index faster."""
         ...
@@ -137,6 +141,11 @@ class PlainVectors:
         parts = [block @ query for block in self._blocks]
         scores = np.concatenate(parts) if parts else np.empty(0, np.float32)
         return AllCosines(scores[: self._size])
+
+    def take(self, rows: Rows) -> Floats:
+        """Return copies of given rows."""
+        taken = [self._blocks[row // BLOCK_ROWS][row % BLOCK_ROWS] for row in rows]
+        return np.array(taken, np.float32).reshape(-1, self._dimensions)
 
     def waiting(self) -> int:
         """Return 0: there is nothing to build."""

@@ -3,9 +3,9 @@
 A unit takes a connection and plain values, does no I/O beside SQL, and reads no clock.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from cortex.foundation.tenancy import Namespace
 from cortex.memory.cold import compress, decompress
@@ -14,7 +14,8 @@ from cortex.memory.rows import PENDING, READY, NewRow, SqlValue
 from cortex.storage.queries import Queries
 from cortex.storage.sqlite import Connection
 
-SQL = Queries.load("cortex.memory", "queries")
+SQL: Final[Mapping[str, str]] = dict(Queries.load("cortex.memory", "queries"))
+"""The room's queries by name, in a plain dictionary: one add asks for six of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,27 +83,25 @@ def make_space(connection: Connection, space: str) -> int:
 class Counts:
     """Differences to the counts of one namespace, written once at the end of a unit."""
 
-    __slots__ = ("_bytes", "_items")
+    __slots__ = ("_sums",)
 
     def __init__(self) -> None:
         """Start with no difference."""
-        self._items: Counter[tuple[str, str, int]] = Counter()
-        self._bytes: Counter[tuple[str, str, int]] = Counter()
+        self._sums: dict[tuple[str, str, int], tuple[int, int]] = {}
 
     def came(self, key: tuple[str, str, int], size: int) -> None:
         """Note one more row of this (tier, kind, space number) and its bytes."""
-        self._items[key] += 1
-        self._bytes[key] += size
+        items, total = self._sums.get(key, (0, 0))
+        self._sums[key] = (items + 1, total + size)
 
     def went(self, key: tuple[str, str, int], size: int) -> None:
         """Note one row less of this (tier, kind, space number) and its bytes."""
-        self._items[key] -= 1
-        self._bytes[key] -= size
+        items, total = self._sums.get(key, (0, 0))
+        self._sums[key] = (items - 1, total - size)
 
     def write(self, connection: Connection, ns_id: int) -> None:
         """Apply the differences."""
-        for key, items in self._items.items():
-            size = self._bytes[key]
+        for key, (items, size) in self._sums.items():
             if items or size:
                 connection.execute(SQL["count"], (ns_id, *key, items, size))
 
