@@ -1,4 +1,4 @@
-"""Where the measurement data lies: --data, CORTEX_DATA, or a folder beside the project."""
+"""Where the data lies: --data, CORTEX_DATA, or a folder beside the project."""
 
 import argparse
 import os
