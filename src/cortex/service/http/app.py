@@ -119,7 +119,7 @@ def _operation_id(route: APIRoute) -> str:
 async def _refuse_input(request: Request, error: Exception) -> Response:
     """Answer what the framework's own validation of paths and queries found."""
     findings = error.errors() if isinstance(error, RequestValidationError) else []
-    return _told(request, invalid_input(findings))
+    return _told(request, invalid_input(findings, placed=True))
 
 
 async def _refuse_route(request: Request, error: Exception) -> Response:

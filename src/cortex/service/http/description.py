@@ -79,7 +79,10 @@ class Kind(Enum):
 def accepts(model: type[Wire] | None, kind: Kind = Kind.OBJECT) -> dict[str, Any]:
     """Describe a body that the handler reads by itself."""
     if kind is Kind.LINES or model is None:
-        content: dict[str, Any] = {NDJSON: {"schema": {"type": "string"}}}
+        content: dict[str, Any] = {
+            NDJSON: {"schema": {"type": "string"}},
+            JSON: {"schema": {"type": "object"}},
+        }
     else:
         content = {JSON: {"schema": {"$ref": _REF.format(model=model.__name__)}}}
     return {"requestBody": {"required": True, "content": content}}

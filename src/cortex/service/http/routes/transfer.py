@@ -53,6 +53,7 @@ class TransferRoutes:
             self.import_memories,
             methods=["POST"],
             response_model=ImportAnswer,
+            responses=streams(),
             openapi_extra=accepts(None, Kind.LINES),
         )
         router.add_api_route(

@@ -20,12 +20,17 @@ _REASONS = {
     "missing": "is required",
     "json_invalid": "is not valid JSON",
 }
-_PLACES = frozenset({"body", "query", "path", "header"})
 
 
-def invalid_input(findings: Iterable[Any]) -> ValidationError:
-    """Return the error that names every field and why it was refused."""
-    told = [_finding(finding) for finding in findings]
+def invalid_input(findings: Iterable[Any], *, placed: bool = False) -> ValidationError:
+    """Return the error that names every field and why it was refused.
+
+    Args:
+        findings: as the validation library lists them.
+        placed: whether each location begins with ``path`` or ``query``, as those
+            of the framework do.
+    """
+    told = [_finding(finding, finding["loc"][int(placed) :]) for finding in findings]
     first = told[0]
     more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
     error = ValidationError(f"{first['field']} {first['reason']}{more}")
@@ -35,11 +40,13 @@ def invalid_input(findings: Iterable[Any]) -> ValidationError:
     return error
 
 
-def _finding(finding: Mapping[str, Any]) -> dict[str, object]:
+def _finding(
+    finding: Mapping[str, Any], location: Sequence[object]
+) -> dict[str, object]:
     context = finding.get("ctx") or {}
     kind = str(finding["type"])
     told: dict[str, object] = {
-        "field": _field(finding["loc"]),
+        "field": _field(location),
         "reason": _REASONS.get(kind) or _sentence(kind, str(finding["msg"]), context),
     }
     for name in _LIMITS:
@@ -59,15 +66,12 @@ def _sentence(kind: str, message: str, context: Mapping[str, Any]) -> str:
 
 
 def _field(location: Sequence[object]) -> str:
-    """Return ``items[3].content`` for ``("body", "items", 3, "content")``."""
-    parts = list(location)
-    if parts and parts[0] in _PLACES:
-        parts = parts[1:]
+    """Return ``items[3].content`` for ``("items", 3, "content")``."""
     text = ""
-    for part in parts:
+    for part in location:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
             name = str(part)[:PART_CHARACTERS_MAX]
             text += f".{name}" if text else name
-    return text or "body"
+    return text or "request"
