@@ -48,22 +48,22 @@ SPEAKERS = {
 }
 
 SESSIONS = (
-    ("a11-launch", 0.0, 0.22),
-    ("a11-docking-and-a-birthday", 4.7, 5.45),
-    ("a11-morning-news-day-2", 23.1, 23.5),
-    ("a11-television-halfway", 34.0, 34.6),
-    ("a11-television-from-the-lander", 55.25, 56.1),
-    ("a11-morning-news-day-4", 72.4, 72.75),
-    ("a11-first-look-at-the-landing-site", 76.4, 76.8),
-    ("a11-landing", 102.5, 103.4),
-    ("a11-moonwalk", 109.2, 110.6),
-    ("a11-questions-from-the-geologists", 114.3, 114.95),
-    ("a11-liftoff-from-the-moon", 124.2, 124.55),
-    ("a11-news-on-the-way-home", 148.3, 148.7),
-    ("a11-last-television", 177.4, 177.85),
-    ("a11-splashdown", 195.0, 195.5),
+    ("a11-launch", "Lift-off", 0.0, 0.22),
+    ("a11-docking-and-a-birthday", "Docking, and a birthday", 4.7, 5.45),
+    ("a11-morning-news-day-2", "Morning news, day 2", 23.1, 23.5),
+    ("a11-television-halfway", "Television from halfway", 34.0, 34.6),
+    ("a11-television-from-the-lander", "Television from the lander", 55.25, 56.1),
+    ("a11-morning-news-day-4", "Morning news, day 4", 72.4, 72.75),
+    ("a11-first-look-at-the-landing-site", "First look at the site", 76.4, 76.8),
+    ("a11-landing", "The landing", 102.5, 103.4),
+    ("a11-moonwalk", "On the surface", 109.2, 110.6),
+    ("a11-questions-from-the-geologists", "The geologists ask", 114.3, 114.95),
+    ("a11-liftoff-from-the-moon", "Lift-off from the Moon", 124.2, 124.55),
+    ("a11-news-on-the-way-home", "News on the way home", 148.3, 148.7),
+    ("a11-last-television", "The last television", 177.4, 177.85),
+    ("a11-splashdown", "Splashdown", 195.0, 195.5),
 )
-"""Name, first and last hour of the flight."""
+"""Id, title, first and last hour of the flight."""
 
 _DIGITS = r"[0-9lIO]{2}"
 _WHO = r"(?:CDR|CMP|LMP|CC|CT|SC|MS|MSFN|HORNET|SWIM|PRESIDENT)"
@@ -122,20 +122,30 @@ def turns(text: str) -> Iterator[Turn]:
 
 
 def lines(said: list[Turn]) -> Iterator[dict[str, object]]:
-    """Yield the import lines of all sessions."""
-    for session, first_hour, last_hour in SESSIONS:
-        for turn in said:
-            if not first_hour * 3600 <= turn.elapsed_seconds < last_hour * 3600:
-                continue
+    """Yield the import lines: each session, then its turns."""
+    for session, title, first_hour, last_hour in SESSIONS:
+        turns_of_it = [
+            turn
+            for turn in said
+            if first_hour * 3600 <= turn.elapsed_seconds < last_hour * 3600
+        ]
+        begun = moment(turns_of_it[0])
+        yield {"type": "session", "id": session, "title": title, "created_at": begun}
+        for turn in turns_of_it:
             name, user = SPEAKERS[turn.speaker]
-            at = LIFTOFF + timedelta(seconds=turn.elapsed_seconds)
             yield {
                 "content": turn.text,
                 "author": name,
                 "user_id": user,
                 "session_id": session,
-                "occurred_at": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "occurred_at": moment(turn),
             }
+
+
+def moment(turn: Turn) -> str:
+    """Return when the turn was said, in UTC."""
+    at = LIFTOFF + timedelta(seconds=turn.elapsed_seconds)
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def main() -> int:
@@ -148,7 +158,7 @@ def main() -> int:
     text = "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in written)
     chosen.output.write_text(text, encoding="utf-8")
     digest = hashlib.sha256(text.encode()).hexdigest()
-    print(f"{len(written)} turns, {len(text.encode())} bytes, sha256 {digest}")
+    print(f"{len(written)} lines, {len(text.encode())} bytes, sha256 {digest}")
     return 0
 
 

@@ -50,13 +50,13 @@ def test_without_a_terminal_it_does_everything_and_ends(tmp_path: Path) -> None:
     assert "\x1b[" not in out, "no colours where nobody sees them"
     assert f"Server ready on http://127.0.0.1:{port}" in out
     assert re.search(r"1\s?4\d\d turns stored and searchable", out)
-    for evidence in ("Mueller", "1202", "boots", "HERE MEN FROM THE PLANET EARTH"):
+    for evidence in ("Mueller", "1202", "boots", "planet Earth first set foot"):
         assert evidence.lower() in out.lower(), evidence
     assert "the answer admits it: low_confidence" in out
     (tokens, budget) = map(int, re.findall(r"(\d+) of (\d+) tokens", out)[0])
     assert 0 < tokens <= budget == 600
     assert re.search(r"[1-9]\d* of \d+ before, 0 after", out)
-    assert "0 hits of theirs" in out
+    assert "0 hits by Michael Collins" in out
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"http://127.0.0.1:{port}/ready")
 

@@ -71,7 +71,7 @@ def counts(built: Context) -> str:
     kind = "exact" if built.token_exact else "upper bound"
     line = (
         f"{built.total_tokens} of {built.budget} tokens "
-        f"({kind}, {built.token_method}), {len(built.blocks)} blocks"
+        f"({kind}, {built.token_method}), {len(built.included)} memories"
     )
     if not built.dropped:
         return line

@@ -22,10 +22,16 @@ def list_(server: Server) -> None:
         print_json({"models": found})
         return
     rows = [
-        (m.name, *(str(m.extra.get(column, "")) for column in _COLUMNS[1:]))
+        (m.name, *(_shown(m.extra.get(column, "")) for column in _COLUMNS[1:]))
         for m in found
     ]
     print_table(_COLUMNS, rows)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
 
 
 @command

@@ -42,7 +42,7 @@ def show(
         int, typer.Option(min=1, max=500, help="Messages at most.")
     ] = MESSAGES_PER_PAGE,
 ) -> None:
-    """Show a conversation and its messages.
+    """Show a conversation and its newest messages, the last one at the end.
 
     Example: cortex sessions show 0195f3c2-7d1e-7a00-8000-1c2d3e4f5a6b
     """
@@ -53,7 +53,8 @@ def show(
         print_json({"session": plain(session), "messages": plain(page.memories)})
         return
     print(f"{session.title or session.id}: {session.message_count} messages")
-    rows = [(moment(m.occurred_at), m.author, m.content) for m in page.memories]
+    newest_last = reversed(page.memories)
+    rows = [(moment(m.occurred_at), m.author, m.content) for m in newest_last]
     print_table(("when", "author", "text"), rows)
 
 

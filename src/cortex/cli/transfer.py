@@ -206,7 +206,7 @@ def export(
     if server.as_json:
         print_json({"file": target, "lines": count})
     else:
-        print(f"{count} memories in {target}")
+        print(f"{count} lines in {target}")
 
 
 def _write(lines: Iterator[str], path: Path, total: int | None, *, resume: bool) -> int:

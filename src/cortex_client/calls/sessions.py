@@ -93,7 +93,7 @@ def append_messages(
 def list_messages(
     session_id: str, **listing: Unpack[SessionListing]
 ) -> Call[MemoryPage]:
-    """Return one page of a conversation's messages, in order."""
+    """Return one page of a conversation's messages, newest first."""
     return Call(
         "GET",
         f"{_session(session_id)}/messages",

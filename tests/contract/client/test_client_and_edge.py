@@ -229,7 +229,7 @@ def test_commands_reach_the_edge(url: str, tmp_path: Path) -> None:
     assert "Ana prefers tea" in run("recall", "tea", "--explain").stdout
     assert "Ana prefers tea" in run("context", "tea", "--model", "gpt-4o").stdout
     target = tmp_path / "out.jsonl"
-    assert "1 memories" in run("export", str(target)).stdout
+    assert "1 lines" in run("export", str(target)).stdout
     assert run("import", str(target), "-n", "copy").stdout.startswith("1 stored")
     session = run("sessions", "new", "Trip").stdout.strip()
     assert session in run("sessions", "list").stdout

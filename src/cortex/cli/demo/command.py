@@ -77,6 +77,9 @@ def _stay(url: str, console: Console) -> None:
         f'  cortex recall "Who saw the rainbow?" --namespace apollo11 --url {url}',
         markup=False,
     )
+    console.print(
+        f"  cortex sessions list --namespace apollo11 --url {url}", markup=False
+    )
     console.print(f"  {url}/docs", markup=False)
     try:
         signal.pause()

@@ -7,6 +7,7 @@ from pathlib import Path
 from time import perf_counter
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -17,7 +18,7 @@ from cortex.cli.transfer import bar, import_steps
 from cortex_client import CortexClientSync
 from cortex_client.wire import Recalled
 
-ANSWER_CHARACTERS_MAX = 220
+ANSWER_CHARACTERS_MAX = 420
 
 
 @dataclass(slots=True)
@@ -52,11 +53,10 @@ class Journey:
         """Import the shipped conversation in batches, with a progress bar."""
         self._headline("Import", "the Apollo 11 air-to-ground transcript, July 1969")
         lines = proof.data()
-        stored = 0
-        with self.timed("import") as note, bar("turns", len(lines)) as progress:
+        with self.timed("import") as note, bar("lines", len(lines)) as progress:
             for step in import_steps(self.client, iter(lines), story.NAMESPACE):
-                stored += step.stored
                 progress.update(progress.task_ids[0], completed=step.line)
+            stored = self.client.stats(namespace=story.NAMESPACE).total
             note(f"{stored} turns, embedded and durable")
         self._line(f"{stored} turns stored and searchable")
 
@@ -90,7 +90,7 @@ class Journey:
                 reserve_tokens=story.CONTEXT_RESERVE_TOKENS,
             )
             note(f"{built.total_tokens} tokens for {story.CONTEXT_MODEL}")
-        self.console.print(Text(built.text))
+        self._line(built.text)
         budget = story.CONTEXT_TOKENS_MAX - story.CONTEXT_RESERVE_TOKENS
         self._line(
             f"{counts(built)}; {story.CONTEXT_RESERVE_TOKENS} of "
@@ -110,23 +110,27 @@ class Journey:
                 None, namespace=story.NAMESPACE, user_id=person.user_id
             )
             note(f"{len(gone.ids)} memories, verified")
-        with self.timed("proof"):
+        with self.timed("proof") as note:
             after = self.client.stats(namespace=story.NAMESPACE).total
             left = proof.found_in(self.home, words)
             found = self._search(story.QUESTIONS[-1])
+            note("counted, searched, every file read")
         theirs = [hit for hit in found.hits if hit.user_id == person.user_id]
         self._line(f"memories: {before} before, {after} after")
         self._line(
             f"own sentences in the raw files of {self.home}: {on_disk} of "
             f"{len(words)} before, {left} after"
         )
-        self._line(f'asked again "{story.QUESTIONS[-1]}": {len(theirs)} hits of theirs')
+        self._line(
+            f'asked again "{story.QUESTIONS[-1]}": {len(theirs)} hits by {person.name}'
+        )
         self._show(found)
         return before - after == len(gone.ids) > 0 == left and not theirs
 
     def show_times(self) -> None:
         """Print what each step took."""
-        table = Table("step", "ms", "what", title="Time", title_justify="left")
+        self._headline("Time", "of each step, over HTTP")
+        table = Table("step", "ms", "what")
         for step, seconds, note in self.times:
             table.add_row(step, f"{seconds * 1000:.1f}", Text(note))
         self.console.print(table)
@@ -142,15 +146,15 @@ class Journey:
                 f"{hit.author}, {moment(hit.occurred_at)} UTC "
                 f"(score {hit.score:.2f}, confidence {hit.confidence:.2f})"
             )
-            self.console.print(Text(f"  {head}", style="cyan"))
-            self.console.print(Text(f"    {_shortened(hit.content)}"))
+            self._line(head, style="cyan")
+            self._line(_shortened(hit.content), indent=4)
 
     def _headline(self, verb: str, what: str) -> None:
         self.console.print()
         self.console.print(Text.assemble((f"{verb}: ", "bold green"), what))
 
-    def _line(self, text: str) -> None:
-        self.console.print(Text(f"  {text}"))
+    def _line(self, text: str, *, style: str = "", indent: int = 2) -> None:
+        self.console.print(Padding.indent(Text(text, style=style), indent))
 
 
 def _shortened(text: str) -> str:

@@ -18,7 +18,8 @@ def data() -> list[bytes]:
 
 def own_words(lines: Iterable[bytes], user_id: str) -> list[bytes]:
     """Return the longer turns that only this person said."""
-    turns = [json.loads(line) for line in lines]
+    records = [json.loads(line) for line in lines]
+    turns = [record for record in records if "content" in record]
     others = "\n".join(t["content"] for t in turns if t["user_id"] != user_id)
     return [
         t["content"].encode()

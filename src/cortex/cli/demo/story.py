@@ -17,7 +17,7 @@ QUESTIONS = (
 UNANSWERED = "Which hotel in Lisbon did Maria book for her wedding guests?"
 """Nothing in the conversation answers it."""
 
-CONTEXT_QUERY = "What did the crew see and feel on the surface of the Moon?"
+CONTEXT_QUERY = "How did the landing of the Eagle go, and which alarms came up?"
 CONTEXT_MODEL = "gpt-4o"
 CONTEXT_TOKENS_MAX = 800
 CONTEXT_RESERVE_TOKENS = 200

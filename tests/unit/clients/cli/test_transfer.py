@@ -133,7 +133,7 @@ def test_export_to_a_file_appears_whole(
     target = tmp_path / "out.jsonl"
     server.then(reply(200, {"total": 2}), reply(200, b"a\nb\n"))
     done = cortex("export", str(target))
-    assert done.stdout == f"2 memories in {target}\n"
+    assert done.stdout == f"2 lines in {target}\n"
     assert target.read_text() == "a\nb\n"
     assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
 
