@@ -41,8 +41,10 @@ EVERYONE = "*"
 """Stands for the client where a signal is about all of them together."""
 
 _BITS = 64
+_DOUBLINGS_MAX = 60
 _ADDRESS_CHARACTERS_MAX = 64
 _IPV6_HOST_BITS = 64
+_DOUBLINGS_MAX = 60
 
 
 class Reason(StrEnum):
@@ -159,47 +161,63 @@ def judge(
         now: monotonic seconds.
         options: what counts as a sign.
     """
-    known = suspect or Suspect(tried_since=now)
-    if suspect is not None and now - known.seen_at >= options.quiet_seconds:
-        known = Suspect(tried_since=now, untold=known.untold, told_at=known.told_at)
-    signs: list[tuple[SignalType, int]] = []
-    verdict = judge_rate(options.denials, known.arrival, now)
-    known = replace(known, arrival=verdict.arrival, seen_at=now)
-    if not verdict.allowed:
-        known = _struck(known, now, options)
-        signs.append((SignalType.REPEATED, options.denials.requests))
-    known = _tried(known, denial, now, options)
-    different = known.tried.bit_count()
-    if different >= options.sprayed_tokens:
-        if now - known.sprayed_told_at >= options.quiet_seconds:
-            known = replace(_struck(known, now, options), sprayed_told_at=now)
-            signs.append((SignalType.SPRAYED, different))
-        known = replace(known, tried=0, tried_since=now)
-    known = replace(known, untold=known.untold + 1)
-    if now - known.told_at >= options.digest_seconds:
-        signs.append((SignalType.DENIED, known.untold))
-        known = replace(known, untold=0, told_at=now)
-    return known, tuple(signs)
+    before = _remembered(suspect, now, options)
+    verdict = judge_rate(options.denials, before.arrival, now)
+    tried, tried_since = _tried(before, denial, now, options)
+    different = tried.bit_count()
+    is_spray = different >= options.sprayed_tokens
+    spray_is_news = is_spray and (now - before.sprayed_told_at >= options.quiet_seconds)
+    untold = before.untold + 1
+    digest_is_due = now - before.told_at >= options.digest_seconds
+    strikes = before.strikes + (not verdict.allowed) + spray_is_news
+    after = Suspect(
+        arrival=verdict.arrival,
+        tried=0 if is_spray else tried,
+        tried_since=now if is_spray else tried_since,
+        strikes=strikes,
+        waits_until=_waits_until(before, strikes, now, options),
+        seen_at=now,
+        untold=0 if digest_is_due else untold,
+        told_at=now if digest_is_due else before.told_at,
+        sprayed_told_at=now if spray_is_news else before.sprayed_told_at,
+    )
+    signs = (
+        (SignalType.REPEATED, options.denials.requests, not verdict.allowed),
+        (SignalType.SPRAYED, different, spray_is_news),
+        (SignalType.DENIED, untold, digest_is_due),
+    )
+    return after, tuple((kind, count) for kind, count, is_so in signs if is_so)
+
+
+def _remembered(suspect: Suspect | None, now: float, options: WatchOptions) -> Suspect:
+    """Return the past that still counts: none after a quiet time."""
+    if suspect is None:
+        return Suspect(tried_since=now)
+    if now - suspect.seen_at >= options.quiet_seconds:
+        return Suspect(tried_since=now, untold=suspect.untold, told_at=suspect.told_at)
+    return suspect
 
 
 def _tried(
-    known: Suspect, denial: Denial, now: float, options: WatchOptions
-) -> Suspect:
+    before: Suspect, denial: Denial, now: float, options: WatchOptions
+) -> tuple[int, float]:
     if denial.reason is not Reason.UNKNOWN_TOKEN:
-        return known
+        return before.tried, before.tried_since
     bit = 1 << denial.token_hash % _BITS
-    if now - known.tried_since >= options.denials.period_seconds:
-        return replace(known, tried=bit, tried_since=now)
-    return replace(known, tried=known.tried | bit)
+    if now - before.tried_since >= options.denials.period_seconds:
+        return bit, now
+    return before.tried | bit, before.tried_since
 
 
-def _struck(known: Suspect, now: float, options: WatchOptions) -> Suspect:
-    """Make the client wait, twice as long as the last time."""
-    doublings = min(known.strikes, 62)
-    wait = min(options.wait_first_seconds * 2**doublings, options.wait_max_seconds)
-    return replace(
-        known, strikes=known.strikes + 1, waits_until=max(known.waits_until, now + wait)
-    )
+def _waits_until(
+    before: Suspect, strikes: int, now: float, options: WatchOptions
+) -> float:
+    """Make the client wait for a new strike, twice as long as for the last."""
+    if strikes == before.strikes:
+        return before.waits_until
+    doublings = min(strikes - 1, _DOUBLINGS_MAX)
+    wait = min(options.wait_first_seconds * 2.0**doublings, options.wait_max_seconds)
+    return max(before.waits_until, now + wait)
 
 
 class Watch:

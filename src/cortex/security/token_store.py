@@ -105,11 +105,12 @@ class TokenStore:
             Unauthenticated: it is unknown, expired or revoked.
             StorageError: the file cannot be asked.
         """
-        principal = self.recall(value)
+        self._follow()
+        digest = hash_token(value)
+        principal = self._remembered(digest)
         if principal is not None:
             return principal
-        digest = hash_token(value) if is_well_formed(value) else b""
-        found = self._load(digest) if digest else None
+        found = self._load(digest) if is_well_formed(value) else None
         if found is None:
             raise Unauthenticated(
                 "this token is not known", hint="Ask for one, or check for a typo."
@@ -127,13 +128,7 @@ class TokenStore:
         Except once in ``REVOCATION_SECONDS_MAX``, for the counter of changes.
         """
         self._follow()
-        found = self._verified.get(hash_token(value))
-        if found is None:
-            return None
-        expires_at, principal = found
-        if expires_at is not None and expires_at <= self._clock.now():
-            return None
-        return principal
+        return self._remembered(hash_token(value))
 
     async def issue(
         self, new: NewToken, *, by: Principal, correlation_id: str = ""
@@ -268,6 +263,15 @@ class TokenStore:
                 connection.execute(_SQL["purge"], (dead_before,)).rowcount
             )
         )
+
+    def _remembered(self, digest: bytes) -> Principal | None:
+        found = self._verified.get(digest)
+        if found is None:
+            return None
+        expires_at, principal = found
+        if expires_at is not None and expires_at <= self._clock.now():
+            return None
+        return principal
 
     def _load(self, digest: bytes) -> TokenInfo | None:
         generation = self._generation
