@@ -61,6 +61,8 @@ def _convert_optional(kind: Any, value: object, where: str) -> Any:
 def _convert_scalar(kind: Any, value: object, where: str) -> Any:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    if kind is int and isinstance(value, float) and value.is_integer():
+        return int(value)  # JSON has one kind of number: 120.0 is 120
     if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
         return value
     raise _mismatch(kind.__name__, value, where)

@@ -27,9 +27,14 @@ def test_any_json_is_a_state_value() -> None:
     ]
 
 
+def test_json_has_one_kind_of_number() -> None:
+    assert decode(MemoryStats, {"total": 120.0}).total == 120
+
+
 @pytest.mark.parametrize(
     ("body", "place"),
     [
+        ({"total": 1.5}, "answer.total"),
         ({"total": 1, "by_tier": {"hot": "3"}}, "answer.by_tier.hot"),
         ({"total": True}, "answer.total"),
         ({"total": 1, "by_tier": []}, "answer.by_tier"),
