@@ -53,7 +53,15 @@ class CortexError(Exception):
 
     def __str__(self) -> str:
         """Return the message with its hint, for a person."""
-        return f"{self.message} {self.hint}".strip()
+        return sentences(self.message, self.hint)
+
+
+def sentences(message: str, hint: str) -> str:
+    """Return a message and its hint as two sentences, or the message alone."""
+    if not hint:
+        return message
+    stop = "" if message.endswith((".", "!", "?", ":")) else "."
+    return f"{message}{stop} {hint}"
 
 
 class ConfigurationError(CortexError, ValueError):

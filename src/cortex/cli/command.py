@@ -21,6 +21,7 @@ from cortex.foundation.errors import CortexError
 from cortex.service.problems import meaning_of
 from cortex_client import CortexClientSync
 from cortex_client.errors import CortexError as ClientError
+from cortex_client.errors import sentences
 
 START_HINT = "Start one with `cortex serve`, or name another with --url."
 
@@ -81,7 +82,7 @@ def fail(message: str, hint: str = "") -> None:
     """Say what went wrong, and what to do, in one line on standard error."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     console.print("[bold red]error:[/]", end=" ")
-    console.print(f"{message} {hint}".strip(), markup=False)
+    console.print(sentences(message, hint), markup=False)
 
 
 def _spelled_out(group: Any) -> list[inspect.Parameter]:

@@ -160,7 +160,7 @@ def test_models(cortex: Any, server: Any, reply: Any):
 def test_errors_are_one_line_and_a_code(
     cortex: Any, server: Any, reply: Any, status: int, code: str, exit_code: int
 ):
-    server.then(reply(status, problem(code, "it [red]cannot[/] be.", "Do otherwise.")))
+    server.then(reply(status, problem(code, "it [red]cannot[/] be", "Do otherwise.")))
     done = cortex("recall", "x")
     assert done.exit_code == exit_code
     assert done.stderr == "error: it [red]cannot[/] be. Do otherwise.\n"
