@@ -172,7 +172,7 @@ async def measure_reading(folder: Path, count: int) -> None:
             )
         )
         await ledger.publish()
-    await ledger.maintain()
+    await ledger.upkeep.run()
     probes = []
     for number in range(PROBES):
         index = number * (count // PROBES)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from cortex.ledger.checkpoint import SignedCheckpoint, open_checkpoint
 from cortex.ledger.errors import NoteInvalid
-from cortex.ledger.pins import Pinned
+from cortex.ledger.pinned import Pinned
 from cortex.ledger.policy import Policy
 from cortex.ledger.verdicts import Finding, Reason
 from cortex.ledger.walk import StoredLog

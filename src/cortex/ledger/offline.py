@@ -8,7 +8,7 @@ from cortex.ledger import store
 from cortex.ledger.archive import Archive
 from cortex.ledger.errors import NoteInvalid
 from cortex.ledger.options import LedgerPaths
-from cortex.ledger.pins import Pinned
+from cortex.ledger.pinned import Pinned
 from cortex.ledger.snapshots import SnapshotFolder
 from cortex.ledger.stored import Read, StoredLedger
 from cortex.ledger.tilestore import TileStore

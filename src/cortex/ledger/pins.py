@@ -6,54 +6,22 @@ disk, a mount that only appends, another host). A verifier starts from there.
 """
 
 import os
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from cortex.ledger.checkpoint import SIZE_MAX, SignedCheckpoint, open_checkpoint
-from cortex.ledger.errors import NoteInvalid
+from cortex.ledger import store
+from cortex.ledger.checkpoint import SignedCheckpoint
+from cortex.ledger.errors import KeyUnusable, NoteInvalid
 from cortex.ledger.files import create_file, read_file, write_file
-from cortex.ledger.keys import read_verifier_keys
-from cortex.ledger.merkle import HASH_BYTES
-from cortex.ledger.notes import VerifierKey, decode64, encode64
+from cortex.ledger.keys import SigningKeys, read_verifier_keys
+from cortex.ledger.notes import VerifierKey, encode64
+from cortex.ledger.pinned import Pinned, parse_trail, pinned_from
 from cortex.ledger.tiles import TILE_WIDTH
+from cortex.storage.sqlite import Database
 
 VERIFIER = "verifier.vkey"
 HEAD = "head"
 TRAIL = "trail"
-
-_LINE = re.compile(r"(0|[1-9][0-9]{0,18}) ([A-Za-z0-9+/=]{44})")
-
-
-@dataclass(frozen=True, slots=True)
-class TrailHead:
-    """One head of the trail: trusted because of where it lies, not signed.
-
-    Attributes:
-        size: leaves in the tree.
-        root: the tree's hash.
-    """
-
-    size: int
-    root: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Pinned:
-    """What a verification starts from.
-
-    Attributes:
-        origin: the log's identity.
-        keys: keys whose signature counts.
-        head: the newest head that is known to have been signed, if any.
-        trail: earlier heads, which narrow down where a tree begins to differ.
-    """
-
-    origin: str
-    keys: tuple[VerifierKey, ...]
-    head: SignedCheckpoint | None = None
-    trail: tuple[TrailHead, ...] = ()
 
 
 class PinFolder:
@@ -108,37 +76,26 @@ class PinFolder:
         return pinned_from(keys, note, trail)
 
 
-def pinned_from(
-    keys: Sequence[VerifierKey],
-    note: bytes | None,
-    trail: Sequence[TrailHead] = (),
-) -> Pinned:
-    """Return the start of a verification from keys and a head's note.
+def find_contradiction(
+    pins: PinFolder | None, keys: SigningKeys, database: Database
+) -> str:
+    """Return what in the second place contradicts the store; empty if nothing does.
 
-    Raises:
-        NoteInvalid: no key is given, or the head is not signed by one of them.
+    Another key, or a head that the store does not know of: the store was replaced,
+    or put back to an earlier state. To sign on would fork the log.
     """
-    if not keys:
-        raise NoteInvalid("a verification needs a verifier key", field="vkey")
-    origin = keys[0].name
-    head = None if note is None else open_checkpoint(note, origin, keys)
-    return Pinned(origin, tuple(keys), head, tuple(trail))
-
-
-def parse_trail(data: bytes) -> tuple[TrailHead, ...]:
-    """Read a trail; a torn last line is passed over.
-
-    Raises:
-        NoteInvalid: another line is malformed.
-    """
-    lines = data.split(b"\n")
-    heads = []
-    for line in lines[:-1]:
-        match = _LINE.fullmatch(line.decode("ascii", "replace"))
-        if match is None or int(match[1]) > SIZE_MAX:
-            raise NoteInvalid("a line of the trail of heads is malformed")
-        root = decode64(match[2])
-        if len(root) != HASH_BYTES:
-            raise NoteInvalid("a root in the trail of heads is malformed")
-        heads.append(TrailHead(int(match[1]), root))
-    return tuple(heads)
+    if pins is None:
+        return ""
+    try:
+        pinned = pins.read()
+    except (NoteInvalid, KeyUnusable) as error:
+        return f"what is pinned cannot be used: {error.message}"
+    if pinned is None:
+        return ""
+    if keys.signers[0].verifier_key not in pinned.keys:
+        return "the signing key is not the one that is pinned"
+    head = database.read_inline(store.newest_head)
+    signed = 0 if pinned.head is None else pinned.head.size
+    if signed > (0 if head is None else head.size):
+        return f"{signed} entries were signed, the store knows of fewer"
+    return ""

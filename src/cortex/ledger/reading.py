@@ -19,6 +19,7 @@ from cortex.ledger.merkle import (
     range_root,
 )
 from cortex.ledger.model import (
+    AGENT_CALL,
     ConsistencyProof,
     EntryPage,
     EntryQuery,
@@ -68,6 +69,11 @@ class Reading:
         views = await asyncio.to_thread(self._views, found)
         more = len(found) == query.limit and found[-1].index > 0
         return EntryPage(views, found[-1].index if more else None)
+
+    async def recent_calls(self, tenant: str, limit: int) -> tuple[EntryView, ...]:
+        """Return the newest agent calls of a tenant."""
+        query = EntryQuery(tenant=tenant, kind=AGENT_CALL, limit=limit)
+        return (await self.entries(query)).entries
 
     async def entry(self, index: int, tenant: str) -> EntryView:
         """Return one entry.

@@ -17,7 +17,7 @@ from cortex.ledger.errors import ProofInvalid
 from cortex.ledger.heads import Heads, examine_heads, good_heads
 from cortex.ledger.merkle import HASH_BYTES, CompactRange, leaf_hash, tree_root
 from cortex.ledger.notes import encode64
-from cortex.ledger.pins import Pinned
+from cortex.ledger.pinned import Pinned
 from cortex.ledger.policy import Policy
 from cortex.ledger.tiles import (
     TILE_WIDTH,

@@ -72,7 +72,7 @@ async def test_kill_9_loses_nothing_and_is_not_tampering(tmp_path: Path) -> None
         ledger = await open_ledger(home, pins)
         assert ledger.health().status == "ok"
         for index in (max(acknowledged), min(acknowledged)):
-            view = await ledger.entry(index, "local")
+            view = await ledger.reading.entry(index, "local")
             assert view.entry_hash == acknowledged[index]
         assert (await ledger.verify()).verdict is Verdict.INTACT
         await ledger.close()

@@ -103,7 +103,7 @@ async def test_a_call_is_recorded_and_proved(opened: Open, tmp_path: Path) -> No
 
     assert (receipt.run_id, receipt.index) == ("run-1", 0)
     assert receipt.recorded_at == "2023-11-14T22:13:20.000000Z"
-    view = await ledger.entry(0, "local")
+    view = await ledger.reading.entry(0, "local")
     assert view.entry_hash == receipt.entry_hash
     assert view.data["usage"] == {"cost": 0.001, "input_tokens": 10}
     bundle = (tmp_path / "home/ledger/log/tile/entries/000.p/1").read_bytes()
@@ -118,7 +118,7 @@ async def test_content_is_kept_apart_and_comes_back(
     ledger = await opened()
     await ledger.record(CALL, published=True)
 
-    assert await ledger.content(0, "local") == {
+    assert await ledger.reading.content(0, "local") == {
         "parsed_data": {"steps": [1, 2.5, "three"]},
         "prompt": SECRET,
         "raw_output": "an answer",
@@ -138,9 +138,9 @@ async def test_forgetting_leaves_every_proof_and_no_content(
     forgotten = await ledger.forget("local", person, actor="officer")
 
     with pytest.raises(ContentForgotten):
-        await ledger.content(0, "local")
-    assert (await ledger.content(1, "local"))["prompt"] == SECRET
-    trace = await ledger.entry(forgotten.index, "local")
+        await ledger.reading.content(0, "local")
+    assert (await ledger.reading.content(1, "local"))["prompt"] == SECRET
+    trace = await ledger.reading.entry(forgotten.index, "local")
     assert (trace.kind, trace.actor) == ("subject.forgotten", "officer")
     left = bytes_on_disk(tmp_path)
     assert key not in left
@@ -152,7 +152,7 @@ async def test_forgetting_leaves_every_proof_and_no_content(
         await ledger.forget("local", person, actor="officer")
     # The same person may come back, under another key.
     again = await ledger.record(replace(CALL, subject=person))
-    assert (await ledger.content(again.index, "local"))["prompt"] == SECRET
+    assert (await ledger.reading.content(again.index, "local"))["prompt"] == SECRET
 
 
 async def test_a_tenant_cannot_forget_or_read_for_another(opened: Open) -> None:
@@ -161,7 +161,7 @@ async def test_a_tenant_cannot_forget_or_read_for_another(opened: Open) -> None:
 
     with pytest.raises(NotFound):
         await ledger.forget("b", "person", actor="officer")
-    for read in (ledger.entry, ledger.content):
+    for read in (ledger.reading.entry, ledger.reading.content):
         with pytest.raises(EntryNotFound):
             await read(0, "b")
     assert (await ledger.entries(EntryQuery(tenant="b"))).entries == ()
@@ -240,7 +240,10 @@ async def test_stats(opened: Open) -> None:
     assert stats.success_rate == 0.8
     assert stats.avg_latency_ms == 12.0
     assert stats.agents["planner"].calls == 4
-    assert [view.index for view in await ledger.recent_calls("local", 2)] == [4, 3]
+    assert [view.index for view in await ledger.reading.recent_calls("local", 2)] == [
+        4,
+        3,
+    ]
 
 
 async def test_time_never_goes_back(opened: Open, clock: FakeClock) -> None:
@@ -278,10 +281,10 @@ async def test_long_data_lies_beside_the_log(opened: Open) -> None:
     big = SystemEvent("big", "config.changed", data={"text": "x" * 100_000})
     other = await ledger.append(big, published=True)
 
-    assert (await ledger.content(other.index, "local"))["text"] == "x" * 100_000
+    assert (await ledger.reading.content(other.index, "local"))["text"] == "x" * 100_000
     page = await ledger.entries(EntryQuery(run_id="run-1"))
     assert page.entries[0].entry_id == receipt.entry_id
-    assert (await ledger.content(receipt.index, "local"))["prompt"] == SECRET
+    assert (await ledger.reading.content(receipt.index, "local"))["prompt"] == SECRET
     assert (await ledger.verify(Request(deep=True))).verdict is Verdict.INTACT
 
 
@@ -316,7 +319,7 @@ async def test_every_number_json_has_is_kept_and_verified(
     call = replace(CALL, usage={"n": number}, latency_ms=abs(number))
     await ledger.record(call, published=True)
 
-    view = await ledger.entry(0, "local")
+    view = await ledger.reading.entry(0, "local")
     assert view.data["usage"] == {"n": number}
     assert (await ledger.verify(Request(deep=True))).verdict is Verdict.INTACT
 
@@ -333,24 +336,24 @@ async def test_entries_move_outwards_and_stay_provable(
     root = ledger.checkpoint().root
 
     clock.seconds += 200
-    moved = await ledger.maintain()
+    moved = await ledger.upkeep.run()
     assert (moved.rotated, moved.archived) == (512, 0)
     clock.seconds += 200
-    moved = await ledger.maintain()
+    moved = await ledger.upkeep.run()
     assert (moved.rotated, moved.archived) == (0, 512)
 
     assert len(list(objects.keys("bundles/"))) == 2
     assert not (tmp_path / "home/ledger/log/tile/entries/000").exists()
     assert ledger.checkpoint().root == root
-    assert (await ledger.entry(3, "local")).subject == "memory:2"
-    assert (await ledger.content(0, "local"))["prompt"] == SECRET
+    assert (await ledger.reading.entry(3, "local")).subject == "memory:2"
+    assert (await ledger.reading.content(0, "local"))["prompt"] == SECRET
     assert ledger.inclusion_proof(3).size == 700
     assert (await ledger.verify(Request(deep=True))).verdict is Verdict.INTACT
     paths, pinned = LedgerPaths.below(tmp_path / "home"), PinFolder(tmp_path / "pins")
     without = verify_folder(paths, pinned.read())
     assert without.verdict is Verdict.INCOMPLETE
 
-    assert await ledger.restore(0, 600) == 512
+    assert await ledger.upkeep.restore(0, 600) == 512
     assert verify_folder(paths, pinned.read()).verdict is Verdict.INTACT
     await fill(ledger, 10, 5000)
     await ledger.publish()
@@ -362,7 +365,7 @@ async def test_entries_move_out_by_size_too(opened: Open) -> None:
     await fill(ledger, 1000)
     await ledger.publish()
 
-    moved = await ledger.maintain()
+    moved = await ledger.upkeep.run()
 
     assert moved.rotated in (512, 768)
     assert (await ledger.verify()).verdict is Verdict.INTACT
@@ -373,7 +376,7 @@ async def test_a_snapshot_spares_counting(opened: Open, tmp_path: Path) -> None:
     for number in range(60):
         await ledger.record(replace(CALL, agent_name=f"a{number % 3}"))
     await ledger.publish()
-    assert (await ledger.maintain()).snapshot == 60
+    assert (await ledger.upkeep.run()).snapshot == 60
     await ledger.record(CALL)
     expected = await ledger.stats("local")
     await ledger.close()
@@ -427,15 +430,17 @@ async def test_a_key_is_rotated_with_overlap(opened: Open, tmp_path: Path) -> No
     await ledger.record(CALL, published=True)
     old = ledger.keys.verifier_keys
 
-    receipt = await ledger.rotate_key("operator")
+    receipt = await ledger.rotation.begin(
+        "operator", lambda event: ledger.append(event, published=True)
+    )
 
-    assert (await ledger.entry(receipt.index, "local")).kind == KEY_ROTATED
+    assert (await ledger.reading.entry(receipt.index, "local")).kind == KEY_ROTATED
     await ledger.append(event(1), published=True)
     new = ledger.keys.signers[0].verifier_key
     note = ledger.checkpoint().encode()
     assert open_checkpoint(note, ledger.keys.origin, old)
     assert open_checkpoint(note, ledger.keys.origin, [new])
-    await ledger.end_overlap()
+    await ledger.rotation.end_overlap()
     await ledger.append(event(2), published=True)
     note = ledger.checkpoint().encode()
     assert open_checkpoint(note, ledger.keys.origin, [new])
@@ -505,4 +510,4 @@ async def test_views_serialize_as_json(opened: Open) -> None:
     ledger = await opened()
     await ledger.record(CALL)
 
-    assert json.dumps(dict((await ledger.entry(0, "local")).data))
+    assert json.dumps(dict((await ledger.reading.entry(0, "local")).data))

@@ -103,7 +103,7 @@ async def build(
         await ledger.publish()
         done = stop
     await ledger.publish()
-    await ledger.maintain()
+    await ledger.upkeep.run()
     await ledger.close()
     if shape.tail:
         await grow(home, shape.size + shape.first, shape.tail)
