@@ -92,3 +92,19 @@ def test_a_quantised_index_finds_the_same() -> None:
     rows, _ = index.ask(queries[0]).nearest(50, allowed)
     assert len(rows) == 50
     assert allowed[rows].all()
+
+
+@pytest.mark.parametrize("count", [300, SMALL_ROWS_MAX + 5])
+def test_copies_of_rows(make: Callable[[int], VectorIndex], count: int) -> None:
+    data = unit_rows(count, 9)
+    index = make(DIMENSIONS)
+    index.add(data)
+    rows = np.array([5, 0, count - 1])
+    query = unit_rows(1, 10)[0]
+    taken = index.take(rows)
+    assert len(taken) == 3
+    np.testing.assert_allclose(
+        taken.ask(query).cosines(np.arange(3)),
+        index.ask(query).cosines(rows),
+        atol=1e-6,
+    )

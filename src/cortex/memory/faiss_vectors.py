@@ -139,7 +139,7 @@ class FaissVectors:
         if self._small is None:
             return _Scan(question, tuple(self._segments))
         cosines = np.empty(self._size, np.float32)
-        faiss.fvec_inner_products_ny(
+        faiss.fvec_inner_products_ny(  # type: ignore[attr-defined]
             faiss.swig_ptr(cosines),
             faiss.swig_ptr(question),
             faiss.swig_ptr(self._small),
@@ -160,11 +160,15 @@ class FaissVectors:
             self._small[self._size : size] = rows.astype(np.float16)
         self._size = size
 
-    def take(self, rows: Rows) -> Floats:
-        """Return copies of given rows."""
+    def take(self, rows: Rows) -> "FaissVectors":
+        """Return an index of copies of given rows, in their order."""
+        taken = FaissVectors(self._dimensions)
         if self._small is not None:
-            return self._small[rows]
-        return _gathered(self._segments, rows, self._dimensions).astype(np.float32)
+            taken.add(self._small[rows])
+        else:
+            codes = _gathered(self._segments, rows, self._dimensions)
+            taken.add(codes.astype(np.float32))
+        return taken
 
     def waiting(self) -> int:
         """Return how many full segments have no quantiser and were not tried."""

@@ -1,13 +1,14 @@
 """Selections as masks over the documents of a shard, computed before ranking."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from cortex.foundation.canonical import JsonValue
 from cortex.memory.columns import NONE, Names
 from cortex.memory.filters import Predicate, compile_filter
 from cortex.memory.model import Selection
@@ -32,6 +33,13 @@ class Verdicts:
     def __init__(self) -> None:
         """Remember nothing yet."""
         self._judged: OrderedDict[tuple[str, bytes], NDArray[np.bool_]] = OrderedDict()
+
+    def unjudged(self, shard: Shard, where: Mapping[str, JsonValue] | None) -> int:
+        """Return how many metadata a filter has not judged yet."""
+        if where is None:
+            return 0
+        known = self._judged.get(("where", _where_key(where)))
+        return len(shard.names.metadata) - (0 if known is None else len(known))
 
     def of(
         self, key: tuple[str, bytes], texts: Names, passes: Callable[[str], bool]
@@ -72,7 +80,7 @@ def selection_mask(
     if selection.tag is not None and len(mask):
         mask &= _tagged(shard, selection.tag, verdicts)
     if predicate is not None and len(mask):
-        key = orjson.dumps(selection.where, option=orjson.OPT_SORT_KEYS)
+        key = _where_key(selection.where or {})
         mask &= _passing(shard, key, predicate, verdicts)
     return mask
 
@@ -125,3 +133,7 @@ def _passing(
     )
     found: Mask = judged[shard.table.metadata.view]
     return found
+
+
+def _where_key(where: Mapping[str, JsonValue]) -> bytes:
+    return orjson.dumps(where, option=orjson.OPT_SORT_KEYS)

@@ -5,6 +5,7 @@ neighbours of all these in their conversations; `cortex.memory.ranking` judges t
 Nothing here embeds: the caller brings the vector, or searches without one.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -33,6 +34,9 @@ TIME_CANDIDATES: Final = 50
 
 CHUNKS_ASKED_MAX: Final = 4
 """Chunks asked for each wanted document, at most, where documents have several."""
+
+JUDGED_INLINE_MAX: Final = 2_000
+"""Metadata that a new filter judges on the event loop: about 3 ms."""
 
 EXCERPTS_MAX: Final = 3
 """Excerpts named for one hit."""
@@ -96,6 +100,12 @@ class Recall:
         """
         now = self._clock.now()
         async with self._shards.opened(ns, space) as opened:
+            where = query.selection.where
+            if opened.verdicts.unjudged(opened.shard, where) > JUDGED_INLINE_MAX:
+                # Fills the verdicts; judging inline would hold up the event loop.
+                await asyncio.to_thread(
+                    selection_mask, opened.shard, query.selection, opened.verdicts, now
+                )
             answer = self._answer(opened, query, vector, now)
         found = {one.seq: one for one in await self._store.found(ns, answer.seqs)}
         hits = tuple(
@@ -135,7 +145,7 @@ class Recall:
         candidates = ranking.with_neighbours(np.unique(core), columns)
         if mask is not None:
             candidates = candidates[mask[candidates]]
-        cosines, background = _cosines(shard, dense, candidates)
+        cosines, background = _cosines(opened, dense, candidates)
         ranked = ranking.rank(
             candidates,
             columns,
@@ -202,17 +212,18 @@ def _time_candidates(shard: Shard, asked: TimeRange | None, mask: Mask | None) -
 
 
 def _cosines(
-    shard: Shard, dense: _Dense | None, candidates: Rows
+    opened: OpenShard, dense: _Dense | None, candidates: Rows
 ) -> tuple[Floats, ranking.DenseBackground]:
     """Return each candidate's best cosine, and what cosines are like by chance."""
     if dense is None:
         missing = np.full(len(candidates), np.nan, np.float32)
         return missing, ranking.DenseBackground()
+    shard = opened.shard
     rows, positions = shard.chunk_rows(candidates)
     best = ranking.document_cosines(
         dense.asked.cosines(rows), positions, len(candidates)
     )
-    chance = shard.background_cosines(dense.asked, dense.query)
+    chance = opened.chance.cosines(shard, dense.asked, dense.query)
     return best, ranking.DenseBackground.of(chance)
 
 

@@ -225,7 +225,7 @@ def decode_spans(spans: bytes | None) -> tuple[tuple[int, int], ...]:
     """Return the (start, end) pairs that `encode_vectors` stored."""
     if not spans:
         return ()
-    return tuple(struct.iter_unpack("<ii", spans))  # type: ignore[arg-type]
+    return tuple(struct.iter_unpack("<ii", spans))
 
 
 def patched(row: RecordRow, patch: MemoryPatch, now: float) -> dict[str, SqlValue]:

@@ -17,23 +17,13 @@ from cortex.memory.ports import Changes, Head, ProjectedRow
 from cortex.memory.ranking import Columns, neighbour_links
 from cortex.memory.table import NEVER, ShardNames, ShardTable, content_key_number
 from cortex.memory.terms import AuthorDirectory, TermAnalyser
-from cortex.memory.vectors import Asked, Floats, Mask, Rows, VectorIndex
+from cortex.memory.vectors import Mask, Rows, VectorIndex
 
 COMPACT_SHARE: Final = 4
 """A shard is loaded afresh when one part in this many of its ordinals is holes."""
 
 COMPACT_MIN: Final = 2_048
 """Holes below which that is not worth it."""
-
-
-SAMPLE_ROWS: Final = 1_000
-"""Vectors that tell what a cosine is like by chance in this namespace."""
-
-SAMPLED_AFRESH_MAX: Final = 8_192
-"""Vectors up to which that sample is drawn for each query, from all cosines."""
-
-SAMPLE_DRIFT: Final = 1.05
-"""Growth after which a kept sample is drawn again."""
 
 
 class Shard:
@@ -59,10 +49,8 @@ class Shard:
         self._terms: list[bytes] = []
         self._last_of_session: dict[int, int] = {}
         self._loading = True
-        self._dead_rows = 0
+        self.dead_rows = 0
         self._row_mask: Mask | None = None
-        self._sample: VectorIndex | None = None
-        self._sampled_at = 0
 
     def __len__(self) -> int:
         """Return how many ordinals were given out, holes included."""
@@ -97,7 +85,8 @@ class Shard:
         """Take over changes that follow this shard's head."""
         known = self.head.seq
         again = [row for row in changes.rows if row.seq <= known]
-        self._remove_rows(changes.gone)
+        for ordinal in self.table.ordinals_of(changes.gone):
+            self._remove(ordinal)
         for row in again:
             self._renew(row)
         self._append(changes.rows[len(again) :])
@@ -151,33 +140,12 @@ class Shard:
         starts = self.table.first_row.view[ordinals]
         return starts[positions] + within, positions
 
-    def background_cosines(self, asked: Asked, query: Floats) -> Floats:
-        """Return the cosines of about `SAMPLE_ROWS` vectors, evenly spread.
-
-        Of all where there are fewer. In a large shard the sample is kept, and drawn
-        again when the shard has changed by a twentieth.
-        """
-        if self.vectors is None:
-            return np.empty(0, np.float32)
-        live = self.row_mask(None)
-        size = len(self.vectors)
-        if size <= SAMPLED_AFRESH_MAX:
-            rows = np.arange(size) if live is None else np.flatnonzero(live)
-            return asked.cosines(rows[:: max(1, len(rows) // SAMPLE_ROWS)])
-        moved = size + self._dead_rows
-        if self._sample is None or moved > self._sampled_at * SAMPLE_DRIFT:
-            rows = np.arange(size) if live is None else np.flatnonzero(live)
-            self._sample = self._make_vectors(self.vectors.dimensions)
-            self._sample.add(self.vectors.take(rows[:: len(rows) // SAMPLE_ROWS]))
-            self._sampled_at = moved
-        return self._sample.ask(query).cosines(np.arange(len(self._sample)))
-
     def row_mask(self, documents: Mask | None) -> Mask | None:
         """Return which vector rows are searched, None for all.
 
         ``documents`` says which ordinals are wanted, None for all live ones.
         """
-        if documents is None and not self._dead_rows:
+        if documents is None and not self.dead_rows:
             return None
         if self._row_mask is None:
             self._row_mask = self.table.row_live.view.copy()
@@ -280,10 +248,6 @@ class Shard:
         table.link(before, new)
         table.link(new, after)
 
-    def _remove_rows(self, seqs: Sequence[int]) -> None:
-        for ordinal in self.table.ordinals_of(seqs):
-            self._remove(ordinal)
-
     def _remove(self, ordinal: int) -> None:
         table = self.table
         terms, self._terms[ordinal] = self._terms[ordinal], b""
@@ -306,5 +270,5 @@ class Shard:
         start, count = table.first_row.view[ordinal], table.chunks.view[ordinal]
         table.row_live.view[start : start + count] = False
         table.chunks.view[ordinal] = 0
-        self._dead_rows += int(count)
+        self.dead_rows += int(count)
         self._row_mask = None

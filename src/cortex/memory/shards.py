@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from cortex.foundation.tenancy import Namespace
+from cortex.memory.chance import ChanceSample
 from cortex.memory.faiss_vectors import FaissVectors
 from cortex.memory.masks import Verdicts
 from cortex.memory.ports import MemoryStore
@@ -54,6 +55,7 @@ class OpenShard:
 
     shard: Shard
     verdicts: Verdicts = field(default_factory=Verdicts)
+    chance: ChanceSample = field(default_factory=ChanceSample)
 
 
 @dataclass(slots=True)

@@ -59,8 +59,8 @@ class VectorIndex(Protocol):
         """Put a query of `dimensions` numbers."""
         ...
 
-    def take(self, rows: Rows) -> Floats:
-        """Return copies of given rows."""
+    def take(self, rows: Rows) -> "VectorIndex":
+        """Return an index of copies of given rows, in their order."""
         ...
 
     def waiting(self) -> int:
@@ -142,10 +142,13 @@ class PlainVectors:
         scores = np.concatenate(parts) if parts else np.empty(0, np.float32)
         return AllCosines(scores[: self._size])
 
-    def take(self, rows: Rows) -> Floats:
-        """Return copies of given rows."""
-        taken = [self._blocks[row // BLOCK_ROWS][row % BLOCK_ROWS] for row in rows]
-        return np.array(taken, np.float32).reshape(-1, self._dimensions)
+    def take(self, rows: Rows) -> "PlainVectors":
+        """Return an index of copies of given rows, in their order."""
+        taken = PlainVectors(self._dimensions)
+        for row in rows:
+            block, at = divmod(int(row), BLOCK_ROWS)
+            taken.add(self._blocks[block][at : at + 1])
+        return taken
 
     def waiting(self) -> int:
         """Return 0: there is nothing to build."""

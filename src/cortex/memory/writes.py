@@ -255,8 +255,8 @@ def move_tier(connection: Connection, ns_id: int, seq: int, target: Tier) -> boo
         return False
     content, frame = connection.execute(SQL["content"], key).fetchone()
     if target is Tier.COLD:
-        content, frame = None, compress(content)
-        size = len(frame)
+        frame = compress(content)
+        content, size = None, len(frame)
     else:
         content, frame = content if frame is None else decompress(frame), None
         size = len(content.encode())

@@ -1,5 +1,6 @@
 """Recall through shards: what is found, filtered, degraded and kept up to date."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from cortex.memory.ports import ChunkVector, Embedded
 from cortex.memory.recall import Recall
 from cortex.memory.shards import ShardOptions, Shards
 from cortex.memory.terms import TermAnalyser
-from cortex.memory.upkeep import Upkeep
+from cortex.memory.upkeep import Upkeep, UpkeepOptions
 from cortex.memory.vectors import PlainVectors
 from cortex.testing.memory import (
     CONTEXT,
@@ -355,3 +356,60 @@ async def test_many_changes_load_in_batches_and_compact(world: MemoryWorld) -> N
     async with search.shards.opened(world.namespace, SPACE) as opened:
         assert len(opened.shard) == opened.shard.live == 100
     assert (await search.texts("note 4450"))[0] == "note 4450 tea"
+
+
+async def test_a_pruned_change_log_means_loading_afresh(
+    world: MemoryWorld, search: Searcher
+) -> None:
+    first, _ = await world.say("tea one", "tea two")
+    assert len(await search.texts("tea")) == 2
+    await world.store.forget(world.namespace, [first], context=CONTEXT)
+    elsewhere = await world.say(*(f"x {n}" for n in range(5)), ns=OTHER)
+    await world.store.forget(OTHER, elsewhere, context=CONTEXT)
+    keeper = Upkeep(
+        world.database,
+        world.store,
+        clock=world.clock,
+        ids=world.ids,
+        options=UpkeepOptions(changes_kept=1),
+    )
+    await keeper.round()
+    assert await search.texts("tea") == ["tea two"]
+
+
+async def test_a_filter_over_many_metadata(world: MemoryWorld) -> None:
+    search = Searcher(world)
+    for start in range(0, 3_000, 500):
+        await world.add(
+            *(
+                NewMemory(f"note {n}", metadata={"n": n})
+                for n in range(start, start + 500)
+            )
+        )
+    selection = Selection(where={"n": {"gte": 2_990}})
+    for _ in range(2):
+        found = await search("note", selection=selection, top_k=50)
+        assert {hit.memory.metadata["n"] for hit in found.hits} == set(
+            range(2_990, 3_000)
+        )
+
+
+async def test_loops_run_until_cancelled(world: MemoryWorld) -> None:
+    search = Searcher(world)
+    await world.say("tea")
+    keeper = Upkeep(world.database, world.store, clock=world.clock, ids=world.ids)
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(keeper.run()),
+            group.create_task(search.shards.run()),
+        ]
+        await search("tea")
+        before = world.clock.now()
+        while world.clock.now() < before + 20:
+            await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+    memories = await world.store.list(
+        world.namespace, Selection(), cursor=None, limit=5
+    )
+    assert memories.memories[0].access_count == 1
