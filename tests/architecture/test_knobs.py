@@ -21,7 +21,6 @@ READERS = "\n".join(
         *ROOT.glob("src/cortex/cli/*.py"),
     ]
 )
-OWN = (ROOT / "src/cortex/settings.py").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("knob", KNOBS)

@@ -1,5 +1,6 @@
 """Which model embeds, from the settings."""
 
+import os
 from pathlib import Path
 
 from cortex.foundation.breaker import Breaker
@@ -26,6 +27,8 @@ def open_embedding(
     settings: Settings, counters: TokenCounters, clock: Clock
 ) -> TextEmbedding:
     """Return the embedding service; loads the model, under a second."""
+    # ONNX Runtime reports home unless this is set before it is imported.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # noqa: TID251 - see above
     options = model_options(settings)
     cache: Cache[bytes, Vector] = Cache(
         EMBEDDING_CACHE_BYTES, weigh=lambda vector: int(vector.nbytes)

@@ -10,7 +10,7 @@ import difflib
 import ipaddress
 import json
 import os
-import stat
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -29,8 +29,24 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from cortex.foundation.errors import CortexError, ValidationError
 from cortex.security.tokens import TokenRecord, parse_tokens
+from cortex.settings.checks import faults, production_faults
+from cortex.settings.errors import ConfigurationError
+
+__all__ = [
+    "PREFIX",
+    "ConfigurationError",
+    "Described",
+    "EmbeddingProvider",
+    "Environment",
+    "Loaded",
+    "LogLevel",
+    "OpenAI",
+    "Settings",
+    "VectorBackend",
+    "is_loopback",
+    "load",
+]
 
 PREFIX = "CORTEX_"
 SIGNING_KEY_BYTES_MIN = 16
@@ -49,13 +65,12 @@ _NOT_SETTINGS = frozenset(
 )
 """Names that others read: this module's own, and the client's."""
 
+_SERVICE_LINK = re.compile(r"CORTEX_(SERVICE_(HOST|PORT)\w*|PORT_\d+_(TCP|UDP)\w*)")
+"""Variables Kubernetes gives every pod beside a service named ``cortex``."""
+
+_SERVICE_ADDRESS = re.compile(r"(tcp|udp)://")
+
 _MASK = "********"
-
-
-class ConfigurationError(CortexError):
-    """The settings cannot be used; the message names each wrong one."""
-
-    code = "CONFIGURATION_ERROR"
 
 
 class Environment(StrEnum):
@@ -261,9 +276,9 @@ class Settings(BaseSettings):
 
     def check(self) -> None:
         """Raise ``ConfigurationError`` unless a server may start so."""
-        problems = list(_faults(self))
+        problems = list(faults(self))
         if self.env is Environment.PRODUCTION:
-            problems.extend(_production_faults(self))
+            problems.extend(production_faults(self))
         if problems:
             raise ConfigurationError(
                 "cannot start: " + "; ".join(problems), problems=problems
@@ -354,6 +369,8 @@ def _environment_layer() -> dict[str, Any]:
         values = EnvSettingsSource(Settings)()
     except SettingsError as error:
         raise _unusable(f"{error}; write it as JSON") from None
+    if _SERVICE_ADDRESS.match(str(values.get("port", ""))):
+        del values["port"]  # a service link of Kubernetes, not a setting
     legacy = os.environ.get("CORTEX_PY_FAST_TEST")
     if legacy is not None:
         values.setdefault("fast_test", legacy)
@@ -375,6 +392,8 @@ def _refuse_unknown_variables() -> None:
     for name in os.environ:
         upper = name.upper()
         if not upper.startswith(PREFIX) or upper in _NOT_SETTINGS:
+            continue
+        if _SERVICE_LINK.fullmatch(upper):
             continue
         if upper.partition("__")[0] not in known:
             raise _unknown(name, known | _NOT_SETTINGS)
@@ -422,46 +441,6 @@ def _explained(error: PydanticError, sources: Mapping[str, str]) -> Configuratio
             reason = fault["msg"]
         parts.append(f"{name} (from {source}): {reason}")
     return ConfigurationError("; ".join(parts), problems=parts)
-
-
-def _faults(settings: Settings) -> Iterator[str]:
-    try:
-        settings.token_records()
-    except ValidationError as error:
-        yield f"CORTEX_TOKENS: {error}"
-    try:
-        settings.signing_key_bytes()
-    except ConfigurationError as error:
-        yield str(error)
-
-
-def _production_faults(settings: Settings) -> Iterator[str]:
-    key, file = settings.signing_key, settings.signing_key_file
-    if key is None and file is None:
-        yield (
-            "CORTEX_ENV=production needs an explicit signing key "
-            "(CORTEX_SIGNING_KEY or CORTEX_SIGNING_KEY_FILE)"
-        )
-    if not settings.tokens.get_secret_value().strip():
-        yield "CORTEX_ENV=production needs CORTEX_TOKENS: nobody may call it otherwise"
-    elif any(not record.strong for record in _records(settings)):
-        yield "CORTEX_ENV=production refuses tokens shorter than 16 characters"
-    if key is None and file is not None and _open_to_others(file.expanduser()):
-        yield f"the key file {file} is readable by everyone (chmod 600 {file})"
-
-
-def _records(settings: Settings) -> tuple[TokenRecord, ...]:
-    try:
-        return settings.token_records()
-    except ValidationError:
-        return ()
-
-
-def _open_to_others(path: Path) -> bool:
-    try:
-        return bool(path.stat().st_mode & stat.S_IRWXO)
-    except OSError:
-        return False
 
 
 def _read_key(path: Path) -> bytes:
