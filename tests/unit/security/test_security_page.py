@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from cortex.cli.policy import build
+from cortex.cli.policy import build as policy
+from cortex.cli.tokens import build as tokens
 from cortex.security.conditions import Operator
 from cortex.security.intrusion import DENIALS, WatchOptions
 from cortex.security.oidc import KEYS_FRESH_SECONDS, REFETCH_SECONDS_MIN
@@ -44,27 +45,34 @@ async def test_the_python_runs(tmp_path, monkeypatch, capsys):
 
 
 def test_the_policies_are_good():
-    (policy,) = [parse_policy(block) for block in blocks("toml")]
+    (found,) = [parse_policy(block) for block in blocks("toml")]
     asked = Request(
         "ana", "acme", "memory.forget", 0.0, frozenset({"memory"}), namespace="shared"
     )
-    assert policy.decide(asked).rule == "no-forgetting-from-outside"
+    assert found.decide(asked).rule == "no-forgetting-from-outside"
 
 
-def test_the_commands_run(tmp_path):
+def test_the_commands_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("CORTEX_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
     file = tmp_path / "policy.toml"
     file.write_text(blocks("toml")[0])
     lines = [
         line
         for block in blocks("bash")
         for line in block.splitlines()
-        if line.startswith("cortex policy")
+        if line.startswith("cortex ")
     ]
-    assert len(lines) == 2
+    assert len(lines) == 6
+    made = ""
     for line in lines:
-        words = shlex.split(line.replace("policy.toml", str(file)))[2:]
-        told = CliRunner().invoke(build(), words)
+        _, group, *words = shlex.split(
+            line.replace("policy.toml", str(file)).replace("ID", made)
+        )
+        told = CliRunner().invoke({"policy": policy, "tokens": tokens}[group](), words)
         assert told.exit_code == 0, told.output
+        if words[0] == "issue":
+            made = re.search(r"id ([0-9a-f-]{36})", told.stderr)[1]
 
 
 @pytest.mark.parametrize("operator", Operator)
