@@ -9,6 +9,7 @@ from cortex.app import App, Loop, Phase, opened
 from cortex.bootstrap.inference import open_embedding
 from cortex.bootstrap.keys import signing_key
 from cortex.bootstrap.stores import Stores, open_stores
+from cortex.bootstrap.trust import Trust
 from cortex.foundation.canonical import JsonValue
 from cortex.foundation.clock import Clock
 from cortex.foundation.ids import IdSource
@@ -85,6 +86,7 @@ class _Rooms:
     embedder: TextEmbedding
     counters: Counters
     announcer: Announcer
+    trust: Trust
 
     @property
     def preparing(self) -> Preparing:
@@ -108,6 +110,7 @@ def compose(settings: Settings, tools: Tools, ranking: RankingConfig) -> App:
         embedder=open_embedding(settings, counters, tools.clock),
         counters=counters,
         announcer=Announcer(stores.database, clock=tools.clock, ids=tools.ids),
+        trust=Trust(settings, stores, clock=tools.clock, ids=tools.ids, log=tools.log),
     )
     return App(
         counted(_use_cases(rooms), tools.metrics),
@@ -134,7 +137,7 @@ def _use_cases(rooms: _Rooms) -> UseCases:
         get_memory=stores.memories.get,
         update_memory=UpdateMemory(stores.memories, preparing, snapshot.invalidate),
         list_memories=ListMemories(stores.memories),
-        forget=Forget(stores.memories, snapshot.invalidate),
+        forget=Forget(stores.memories, snapshot.invalidate, rooms.trust.audit.shred),
         search=search,
         import_lines=ImportLines(stores.memories, stores.sessions, preparing),
         export_lines=ExportLines(stores.memories, stores.sessions),
@@ -161,6 +164,7 @@ def _use_cases(rooms: _Rooms) -> UseCases:
         list_files=files.list,
         read_text=files.read_text,
         models=models,
+        audit=rooms.trust.audit,
         health=health,
         ready=Ready(lambda: rooms.tools.phase.state.value, health),
     )
@@ -180,6 +184,7 @@ def _components(rooms: _Rooms) -> tuple[Component, ...]:
         *stores.components,
         opened("embedder", _nothing, rooms.embedder.close),
         opened("counters", _nothing, _later(rooms.counters.close)),
+        *rooms.trust.components(),
         opened("announcements", _nothing, rooms.announcer.flush),
         *(Loop(n, run, tools.clock, tools.log).component() for n, run in loops.items()),
     )
@@ -273,10 +278,21 @@ def _health(rooms: _Rooms) -> Health:
         info = embedder.info
         return {"model": info.name, "space": info.space, "degraded": info.degraded}
 
+    async def audit_ledger() -> Mapping[str, JsonValue]:
+        state = rooms.trust.room.ledger.health()
+        facts: dict[str, JsonValue] = {
+            "entries": state.size,
+            "published": state.published,
+        }
+        if state.status != "ok":
+            facts |= {"degraded": True, "reason": state.reason}
+        return facts
+
     checks: dict[str, Check] = {
         "database": database,
         "vector_store": vector_store,
         "embedder": embedding,
+        "audit_ledger": audit_ledger,
     }
     vital = frozenset({"database"})
     return Health(checks, vital=vital, clock=rooms.tools.clock)

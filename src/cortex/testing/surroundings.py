@@ -15,6 +15,7 @@ from cortex.testing.usecases import (
     FakeSessions,
     FakeTransfer,
 )
+from cortex.usecases.audit import Audit, LedgerRoom
 from cortex.usecases.catalog import UseCases
 from cortex.usecases.model import (
     CallContext,
@@ -235,6 +236,7 @@ def fake_world(clock: Clock, ids: IdSource) -> FakeWorld:
         list_files=around.folder,
         read_text=around.read_text,
         models=around.models,
+        audit=Audit(LedgerRoom()),
         health=around.health,
         ready=around.ready,
     )

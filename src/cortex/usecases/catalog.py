@@ -24,6 +24,7 @@ from cortex.memory.model import (
     Session,
     Stored,
 )
+from cortex.usecases.audit import Audit
 from cortex.usecases.model import (
     BuiltContext,
     CallContext,
@@ -225,5 +226,6 @@ class UseCases:
     list_files: Callable[[str, str], Awaitable[FileListing]]
     read_text: Callable[[str, str, int], Awaitable[FileText]]
     models: Callable[[], Awaitable[list[LoadedModel]]]
+    audit: Audit
     health: Callable[[], Awaitable[HealthReport]]
     ready: Callable[[], Awaitable[Readiness]]

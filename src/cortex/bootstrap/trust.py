@@ -1,0 +1,82 @@
+"""The ledger and what feeds it: every event of the outbox becomes an entry, once."""
+
+from collections.abc import Awaitable, Callable
+
+from cortex.app import Loop, opened
+from cortex.bootstrap.stores import Stores
+from cortex.bus.events import Event
+from cortex.foundation.clock import Clock
+from cortex.foundation.errors import CortexError
+from cortex.foundation.ids import IdSource
+from cortex.foundation.lifecycle import Component
+from cortex.ledger.log import Ledger, LedgerContext
+from cortex.ledger.options import LedgerOptions
+from cortex.settings import Settings
+from cortex.storage.relay import Relay
+from cortex.telemetry.logs import Logger
+from cortex.usecases.audit import Audit, LedgerRoom
+
+LEDGER_UPKEEP_SECONDS = 60.0
+"""Between two looks at rotation, archive and snapshots."""
+
+RELAY_NAME = "ledger"
+"""Name of the cursor; it stays over releases."""
+
+
+class Trust:
+    """The open ledger of a process, its relay and its background work."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        stores: Stores,
+        *,
+        clock: Clock,
+        ids: IdSource,
+        log: Logger,
+    ) -> None:
+        """Nothing is opened yet."""
+        self._home = settings.home_folder
+        self._clock = clock
+        self._ids = ids
+        self._log = log
+        self.room = LedgerRoom()
+        self.audit = Audit(self.room)
+        self._relay: Relay[Event] = Relay(stores.database, Event.from_json, clock=clock)
+        self._relay.subscribe(RELAY_NAME, self.audit.keep)
+
+    def components(self) -> tuple[Component, ...]:
+        """Return the parts in the order they start."""
+        return (
+            opened("ledger", self._open, self._close),
+            self._loop("ledger-heads", self._heads),
+            self._loop("ledger-upkeep", self._upkeep),
+            self._loop("relay", self._relay.run),
+        )
+
+    def _loop(self, name: str, run: Callable[[], Awaitable[None]]) -> Component:
+        return Loop(name, run, self._clock, self._log).component()
+
+    async def _open(self) -> None:
+        context = LedgerContext(self._clock, self._ids)
+        options = LedgerOptions(pins=self._home / "pins")
+        try:
+            self.room.opened(await Ledger.open(self._home, context, options))
+        except CortexError as error:
+            # Memory goes on without its ledger; health and audit calls tell.
+            self.room.failed(str(error))
+            self._log.error("ledger did not open", reason=str(error))
+
+    async def _close(self) -> None:
+        if not self.room.fault:
+            await self.room.ledger.close()
+
+    async def _heads(self) -> None:
+        if not self.room.fault:
+            await self.room.ledger.run()
+
+    async def _upkeep(self) -> None:
+        while True:
+            await self._clock.sleep(LEDGER_UPKEEP_SECONDS)
+            if not self.room.fault:
+                await self.room.ledger.upkeep.run()
