@@ -1,11 +1,13 @@
 """Checks what lies beside the log: bodies named by hash, and the index (pure)."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import orjson
 
 from cortex.ledger.merkle import leaf_hash
+from cortex.ledger.model import Outcome
 from cortex.ledger.verdicts import Finding, Reason
 from cortex.ledger.walk import Row, StoredLog
 
@@ -18,7 +20,7 @@ def check_beside(log: StoredLog, rows: Sequence[Row]) -> list[Finding]:
     blobs: dict[int, dict[str, bytes]] = {}
     for index, name, body in log.blobs(start, stop):
         blobs.setdefault(index, {})[name] = body
-    indexed = {index: (digest, id_) for index, digest, id_ in log.indexed(start, stop)}
+    indexed = {row[0]: row[1:] for row in log.indexed(start, stop)}
     findings = []
     for index, body in rows:
         finding = _check(index, body, blobs.get(index, {}), indexed.get(index))
@@ -27,7 +29,7 @@ def check_beside(log: StoredLog, rows: Sequence[Row]) -> list[Finding]:
     return findings[:1]
 
 
-def blob_names(event: dict[str, object]) -> list[str]:
+def blob_names(event: Mapping[str, Any]) -> list[str]:
     """Return the names of the bodies that an entry keeps beside the log."""
     data = event.get("data")
     if not isinstance(data, dict):
@@ -44,14 +46,15 @@ def _check(
     index: int,
     body: bytes,
     blobs: dict[str, bytes],
-    indexed: tuple[bytes, str] | None,
+    indexed: tuple[object, ...] | None,
 ) -> Finding | None:
     try:
         event = orjson.loads(body)["event"]
-        names, entry_id = blob_names(event), event["id"]
+        names = blob_names(event)
+        expected = _index_of(body, event)
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
         return Finding(Reason.ENTRY_MALFORMED, index, f"entry {index} is malformed")
-    if indexed != (leaf_hash(body), entry_id):
+    if indexed is None or indexed[: len(expected)] != expected:
         detail = f"the search index does not agree with entry {index}"
         return Finding(Reason.INDEX_MISMATCH, index, detail)
     for name in names:
@@ -63,3 +66,20 @@ def _check(
             detail = f"content of entry {index} was changed"
             return Finding(Reason.BLOB_MISMATCH, index, detail)
     return None
+
+
+def _index_of(body: bytes, event: Mapping[str, Any]) -> tuple[object, ...]:
+    """Return what the search index must say of an entry."""
+    names = ("id", "tenant", "kind", "correlation_id")
+    known = (leaf_hash(body), *(event[name] for name in names))
+    data = event["data"]
+    if "blob" in data and "run_id" not in data:
+        # The rest was taken from data that lies in a blob now.
+        return known
+    run_id, agent, outcome = (data.get(name) for name in ("run_id", "agent", "outcome"))
+    return (
+        *known,
+        run_id if isinstance(run_id, str) else "",
+        agent if isinstance(agent, str) else "",
+        outcome if outcome in set(Outcome) else "",
+    )

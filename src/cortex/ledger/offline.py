@@ -9,7 +9,7 @@ from cortex.ledger.archive import Archive
 from cortex.ledger.errors import NoteInvalid
 from cortex.ledger.options import LedgerPaths
 from cortex.ledger.pinned import Pinned
-from cortex.ledger.snapshots import SnapshotFolder
+from cortex.ledger.snapshots import SnapshotFolder, Tally
 from cortex.ledger.stored import Read, StoredLedger
 from cortex.ledger.tilestore import TileStore
 from cortex.ledger.verdicts import Finding, Reason, Verdict, Verification
@@ -47,7 +47,8 @@ def verify_stored(
         result = verify(log, pinned, request)
         if pinned is None:
             return result
-        forged = check_snapshots(read, paths, pinned)
+        recount = request is not None and request.deep
+        forged = check_snapshots(read, paths, pinned, recount=recount)
     except CortexError as error:
         return conclude([Finding(Reason.STORE_UNREADABLE, None, error.message)])
     if not forged or result.verdict is Verdict.TAMPERED:
@@ -62,8 +63,10 @@ def verify_stored(
     )
 
 
-def check_snapshots(read: Read, paths: LedgerPaths, pinned: Pinned) -> list[Finding]:
-    """Return which snapshots are not what the log's key signed."""
+def check_snapshots(
+    read: Read, paths: LedgerPaths, pinned: Pinned, *, recount: bool
+) -> list[Finding]:
+    """Return which snapshots are not what the log's key signed, or miscount."""
     folder = SnapshotFolder(paths.snapshots, pinned.origin)
     findings = []
     for size in folder.sizes():
@@ -77,7 +80,16 @@ def check_snapshots(read: Read, paths: LedgerPaths, pinned: Pinned) -> list[Find
         if root is not None and root != snapshot.root:
             detail = f"the snapshot at {size} entries names another tree"
             findings.append(Finding(Reason.SNAPSHOT_FORGED, None, detail))
+        elif recount and _counts(read, size) != snapshot.tally.entries:
+            detail = f"the snapshot at {size} entries does not count what is stored"
+            findings.append(Finding(Reason.SNAPSHOT_FORGED, None, detail))
     return findings
+
+
+def _counts(read: Read, size: int) -> dict[str, int]:
+    tally = Tally()
+    tally.add(read(lambda connection: store.stats(connection, 0, size)), size)
+    return tally.entries
 
 
 def _nothing(path: Path, pinned: Pinned | None) -> Verification:

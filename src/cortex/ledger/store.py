@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from cortex.ledger.entry import NO_PREVIOUS, Draft, leaf_bytes, time_text
 from cortex.ledger.merkle import leaf_hash
 from cortex.ledger.model import EntryQuery
+from cortex.ledger.walk import Indexed
 from cortex.storage.queries import Queries
 from cortex.storage.sqlite import Connection
 
@@ -277,10 +278,8 @@ def stats(
     return [(row[0], bool(row[1]), *row[2:]) for row in rows]
 
 
-def indexed(
-    connection: Connection, start: int, stop: int
-) -> list[tuple[int, bytes, str]]:
-    """Return (index, leaf hash, id) of the entries in ``[start, stop)``."""
+def indexed(connection: Connection, start: int, stop: int) -> list[Indexed]:
+    """Return what the search index says of the entries in ``[start, stop)``."""
     return connection.execute(_SQL["indexed_between"], (start, stop)).fetchall()
 
 

@@ -10,7 +10,7 @@ from cortex.ledger.errors import ObjectMissing, ProofInvalid
 from cortex.ledger.tiles import TILE_WIDTH, Tile, bundle, decode_bundle
 from cortex.ledger.tilestore import TileStore
 from cortex.ledger.verdicts import Finding, Reason
-from cortex.ledger.walk import BodyMissing, Row
+from cortex.ledger.walk import BodyMissing, Indexed, Row
 from cortex.storage.sqlite import Connection
 
 T = TypeVar("T")
@@ -95,8 +95,14 @@ class StoredLedger:
         return self._read(_marker(store.SYNCED))
 
     def hot_from(self) -> int:
-        """Return below which entry bodies lie in bundles only."""
-        return self._read(_marker(store.HOT_FROM))
+        """Return below which entry bodies lie in bundles only.
+
+        The mark may have been forged: rows below it are read all the same, and rows
+        that are missing above it are missed.
+        """
+        marked = self._read(_marker(store.HOT_FROM))
+        first, end = self._read(store.hot_bounds)
+        return min(marked, first) if end else marked
 
     def blobs(self, start: int, stop: int) -> Sequence[tuple[int, str, bytes]]:
         """Return the bodies beside these entries, from the archive if they moved."""
@@ -109,8 +115,8 @@ class StoredLedger:
                 found += self._archived(number).blobs
         return found
 
-    def indexed(self, start: int, stop: int) -> Sequence[tuple[int, bytes, str]]:
-        """Return (index, leaf hash, id) as the search index has them."""
+    def indexed(self, start: int, stop: int) -> Sequence[Indexed]:
+        """Return what the search index says of these entries."""
         return self._read(lambda connection: store.indexed(connection, start, stop))
 
     def leaf(self, index: int) -> bytes:

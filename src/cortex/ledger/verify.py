@@ -167,6 +167,8 @@ class _Judge:
             return True
         if walk.edge.root() == root:
             self._agreed = walk.size
+            if walk.size == heads.published:
+                self._compare_partials(walk, heads)
             return True
         index = self._locate(walk.size, heads)
         if index is None:
@@ -192,6 +194,14 @@ class _Judge:
                     self._compare_bundle(index // TILE_WIDTH, heads)
                 self._block, aligned = [], True
         return aligned
+
+    def _compare_partials(self, walk: Walk, heads: Heads) -> None:
+        for tile, data in walk.edge.partials():
+            self._compare_file(tile, data, heads)
+        width = walk.size % TILE_WIDTH
+        if width and len(self._block) == width:
+            name = bundle(walk.size // TILE_WIDTH, width)
+            self._compare_file(name, encode_bundle(self._block), heads)
 
     def _compare_bundle(self, index: int, heads: Heads) -> None:
         if (index + 1) * TILE_WIDTH > self._log.hot_from():
@@ -256,9 +266,6 @@ class _Judge:
         elif not heads.anchors and not heads.findings:
             detail = "no signed head vouches for these entries"
             self._findings.append(Finding(Reason.NO_HEAD, None, detail))
-        elif walk.size == heads.published:
-            for tile, data in walk.edge.partials():
-                self._compare_file(tile, data, heads)
 
 
 class TileReader:

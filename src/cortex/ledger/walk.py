@@ -18,6 +18,10 @@ from cortex.ledger.tiles import Tile, TileEdge
 from cortex.ledger.verdicts import Finding, Reason
 
 Row: TypeAlias = tuple[int, bytes]
+"""An entry's index and its leaf."""
+
+Indexed: TypeAlias = tuple[int, bytes, str, str, str, str, str, str, str]
+"""Index, leaf hash, id, tenant, kind, correlation id, run, agent and outcome."""
 
 
 class StoredLog(Protocol):
@@ -55,8 +59,8 @@ class StoredLog(Protocol):
         """Return (index, SHA-256, body) of the bodies kept beside these entries."""
         ...
 
-    def indexed(self, start: int, stop: int) -> Sequence[tuple[int, bytes, str]]:
-        """Return (index, leaf hash, id) as the search index has them."""
+    def indexed(self, start: int, stop: int) -> Sequence[Indexed]:
+        """Return what the search index says of these entries."""
         ...
 
 

@@ -279,6 +279,16 @@ def test_row_deleted_from_the_search_index(make: Make, size: int) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("column", ["tenant", "kind", "correlation_id", "agent"])
+def test_entry_hidden_from_a_search(make: Make, size: int, column: str) -> None:
+    case, at = make(Shape(size)), size // 2
+    case.sql(f"UPDATE entries SET {column} = 'other' WHERE idx = ?", at)
+
+    result = case.verify(deep=True)
+    assert (result.reason, result.index) == (Reason.INDEX_MISMATCH, at)
+
+
+@pytest.mark.parametrize("size", SIZES)
 def test_content_beside_an_entry_is_changed_or_removed(make: Make, size: int) -> None:
     case = make(Shape(size))
     case.sql("UPDATE blobs SET body = X'00' WHERE idx = 0")

@@ -85,6 +85,39 @@ def test_rows_hidden_behind_a_forged_mark(make: Make, size: int) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
+def test_rows_edited_under_a_forged_mark(make: Make, size: int) -> None:
+    case = make(Shape(size))
+    case.put_body(70, case.bodies()[70].replace(b"tester", b"forger"))
+    case.sql("INSERT OR REPLACE INTO marks VALUES ('hot_from', 256)")
+
+    result = case.verify()
+    assert (result.verdict, result.index) == (Verdict.TAMPERED, 70)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_bit_flip_in_a_published_bundle(make: Make, size: int) -> None:
+    case = make(Shape(size))
+    flip(case.paths.tiles / bundle(1).path(), 2 + 150)
+
+    result = case.verify()
+    assert (result.verdict, result.index) == (Verdict.TAMPERED, 256)
+
+
+@pytest.mark.parametrize("size", [600, 1500])
+@pytest.mark.parametrize("tail", [0, 3])
+def test_bit_flip_in_the_last_bundle_and_tile(make: Make, size: int, tail: int) -> None:
+    case = make(Shape(size, tail=tail))
+    number, width = divmod(size, 256)
+    spoilt = make(Shape(size, tail=tail))
+    flip(case.paths.tiles / bundle(number, width).path(), 2 + 150)
+    flip(spoilt.paths.tiles / Tile(0, number, width).path(), 32 * 2)
+
+    assert case.verify().reason is Reason.BUNDLE_MISMATCH
+    result = spoilt.verify()
+    assert (result.reason, result.index) == (Reason.TILE_MISMATCH, number * 256 + 2)
+
+
+@pytest.mark.parametrize("size", SIZES)
 def test_bit_flip_in_a_tile(make: Make, size: int) -> None:
     case = make(Shape(size))
     flip(case.paths.tiles / Tile(0, 1).path(), 32 * 5 + 3)

@@ -144,4 +144,6 @@ FROM entries WHERE idx >= ? AND idx < ?
 GROUP BY 1, 2, 3
 
 -- name: indexed_between
-SELECT idx, hash, id FROM entries WHERE idx >= ? AND idx < ? ORDER BY idx
+SELECT idx, hash, id, tenant, kind, coalesce(correlation_id, ''),
+       coalesce(run_id, ''), coalesce(agent, ''), coalesce(outcome, '')
+FROM entries WHERE idx >= ? AND idx < ? ORDER BY idx
