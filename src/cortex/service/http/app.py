@@ -17,6 +17,7 @@ from cortex.foundation.bucket import Buckets
 from cortex.foundation.errors import CortexError, ValidationError
 from cortex.service import problems
 from cortex.service.errors import MethodNotAllowed, NoSuchPath
+from cortex.service.faults import invalid_input
 from cortex.service.http.answers import problem_answer
 from cortex.service.http.caller import Door
 from cortex.service.http.description import describe
@@ -35,7 +36,6 @@ from cortex.service.http.routes.sessions import SessionRoutes
 from cortex.service.http.routes.state import StateRoutes
 from cortex.service.http.routes.surroundings import SurroundingsRoutes
 from cortex.service.http.routes.transfer import TransferRoutes
-from cortex.service.http.wire.faults import invalid_input
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
 

@@ -9,8 +9,8 @@ from starlette.requests import Request
 
 from cortex.foundation.limits import IMPORT_LINE_BYTES_MAX, JSON_DEPTH_MAX
 from cortex.service.errors import MalformedBody, UnsupportedMedia
-from cortex.service.http.wire.faults import invalid_input
-from cortex.service.http.wire.fields import Wire
+from cortex.service.faults import invalid_input
+from cortex.service.fields import Wire
 
 W = TypeVar("W", bound=Wire)
 

@@ -8,10 +8,10 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from cortex.service import problems
+from cortex.service.fields import Wire
 from cortex.service.http.answers import JSON, NDJSON
 from cortex.service.http.record import OPEN_PATHS
 from cortex.service.http.wire import context, memory
-from cortex.service.http.wire.fields import Wire
 
 _REF = "#/components/schemas/{model}"
 _BODIES: tuple[type[Wire], ...] = (

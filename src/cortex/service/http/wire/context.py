@@ -10,7 +10,7 @@ from cortex.foundation.limits import (
     TOP_K_MAX,
 )
 from cortex.memory.model import Session
-from cortex.service.http.wire.fields import (
+from cortex.service.fields import (
     Cursor,
     Integer,
     Metadata,

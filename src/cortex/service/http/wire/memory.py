@@ -24,7 +24,7 @@ from cortex.memory.model import (
     Tier,
     TimeRange,
 )
-from cortex.service.http.wire.fields import (
+from cortex.service.fields import (
     Content,
     Flag,
     Importance,

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from cortex.foundation.errors import ValidationError
 from cortex.memory.model import Modality, Selection, Tier, TimeRange
-from cortex.service.http.wire.fields import (
+from cortex.service.fields import (
     Cursor,
     Moment,
     Name,

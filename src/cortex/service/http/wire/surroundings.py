@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from cortex.service.http.wire.fields import Name, Wire
+from cortex.service.fields import Name, Wire
 from cortex.service.http.wire.memory import plain
 from cortex.usecases.model import (
     CheckResult,
