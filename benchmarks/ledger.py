@@ -87,17 +87,19 @@ def plain_rate(folder: Path, group: int, count: int) -> float:
     return count / taken
 
 
-async def grouped(work: Callable[[int], Awaitable[object]], count: int) -> list[float]:
+async def grouped(
+    work: Callable[[int], Awaitable[object]], count: int, writers: int = WRITERS
+) -> list[float]:
     """Run work from many writers; return the seconds each took."""
     taken: list[float] = []
 
     async def write(first: int) -> None:
-        for number in range(first, count, WRITERS):
+        for number in range(first, count, writers):
             begun = time.perf_counter()
             await work(number)
             taken.append(time.perf_counter() - begun)
 
-    await asyncio.gather(*(write(first) for first in range(WRITERS)))
+    await asyncio.gather(*(write(first) for first in range(writers)))
     return taken
 
 
@@ -135,6 +137,12 @@ async def measure_appends(folder: Path, count: int) -> None:
     async with asyncio.TaskGroup() as group:
         task = group.create_task(ledger.run())
         begun = time.perf_counter()
+        await grouped(lambda _: ledger.record(CALL), 400, writers=1)
+        alone = 400 / (time.perf_counter() - begun)
+        begun = time.perf_counter()
+        await grouped(lambda _: ledger.record(CALL), count, writers=BATCH)
+        full = count / (time.perf_counter() - begun)
+        begun = time.perf_counter()
         taken = await grouped(lambda _: ledger.record(CALL), count)
         rate = count / (time.perf_counter() - begun)
         begun = time.perf_counter()
@@ -146,8 +154,14 @@ async def measure_appends(folder: Path, count: int) -> None:
     say("one plain durable row a commit", f"{single:,.0f}/s")
     say(f"plain rows, {BATCH} a commit", f"{batch:,.0f}/s")
     say(f"plain rows, {WRITERS} writers, group commit", f"{plain_rate_grouped:,.0f}/s")
-    say(f"record, {WRITERS} writers", f"{rate:,.0f}/s", f"x{rate / single:.1f} of one")
-    say("record against the large batch", f"x{rate / batch:.2f}", "goal 0.5")
+    say("record, 1 writer: one sync an entry", f"{alone:,.0f}/s")
+    say(f"record, {BATCH} writers: full batches", f"{full:,.0f}/s")
+    say(
+        f"record, {WRITERS} writers",
+        f"{rate:,.0f}/s",
+        f"x{rate / alone:.1f} of one, goal 3",
+    )
+    say("record against full batches", f"x{rate / full:.2f}", "goal 0.5")
     ratio = p99(taken) / p99(plain_taken)
     say("record P99", f"{p99(taken):.1f} ms", f"x{ratio:.2f} of plain, goal 1.5")
 
