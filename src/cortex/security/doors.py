@@ -81,7 +81,7 @@ class Doors:
         """Return who the caller is if nothing has to be looked up for that."""
         token = credentials.token
         if token is None:
-            return None
+            return self._by_connection(credentials.certificate)
         if self._issued is not None and token.startswith(PREFIX):
             return self._issued.recall(token) or self._static(token)
         if self._jwt is not None and looks_like_jwt(token):
@@ -93,6 +93,13 @@ class Doors:
         self._watch.denied(
             credentials.address, Reason.NOT_ALLOWED, _digest(credentials.token)
         )
+
+    def _by_connection(self, certificate: bytes | None) -> Principal | None:
+        """Look at what came with the connection; TLS has done the costly part."""
+        try:
+            return self._without_token(certificate)
+        except Unauthenticated:
+            return None
 
     def _static(self, token: str) -> Principal | None:
         try:

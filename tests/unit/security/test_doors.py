@@ -146,6 +146,8 @@ async def test_an_open_server_stays_open(clock):
     doors = Doors(Tokens([], clock, anonymous=anonymous), Watch(clock))
     assert doors.open
     assert await subject(doors, None) == "anonymous"
+    await flood(doors, HERE)
+    assert await subject(doors, None) == "anonymous"
 
 
 def test_credentials_are_not_shown():
