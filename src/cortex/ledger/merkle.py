@@ -120,17 +120,6 @@ class CompactRange:
         return root
 
 
-def peaks(size: int) -> list[tuple[int, int]]:
-    """Return (level, index) of the complete subtrees a tree of ``size`` consists of."""
-    found = []
-    start = 0
-    for level in range(size.bit_length() - 1, -1, -1):
-        if size >> level & 1:
-            found.append((level, start >> level))
-            start += 1 << level
-    return found
-
-
 def inclusion_proof(index: int, size: int, node: NodeReader) -> list[bytes]:
     """Return the audit path of leaf ``index`` in the tree of ``size`` leaves.
 

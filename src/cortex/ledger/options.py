@@ -27,9 +27,6 @@ SNAPSHOT_SECONDS = 86_400.0
 HEADS_KEPT_EVERY = 256
 """Of heads older than the hot time, those of sizes divisible by this stay."""
 
-OVERLAP_SECONDS = 7 * 86_400.0
-"""Seconds that the previous key signs beside the new one."""
-
 QUERY_LIMIT_MAX = 1_000
 """Entries of one page."""
 

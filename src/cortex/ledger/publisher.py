@@ -23,7 +23,12 @@ from cortex.ledger.checkpoint import (
 from cortex.ledger.entry import NO_PREVIOUS, chain_prefix
 from cortex.ledger.errors import LedgerTampered, ProofInvalid
 from cortex.ledger.keys import SigningKeys
-from cortex.ledger.merkle import consistency_proof, leaf_hash, verify_consistency
+from cortex.ledger.merkle import (
+    consistency_proof,
+    leaf_hash,
+    tree_root,
+    verify_consistency,
+)
 from cortex.ledger.notes import Note
 from cortex.ledger.pins import PinFolder
 from cortex.ledger.store import StoredHead
@@ -40,8 +45,8 @@ from cortex.storage.sqlite import Connection, Database
 CHUNK_ENTRIES = 16 * TILE_WIDTH
 """Entries turned into tiles at a time: bounds memory while catching up."""
 
-SETTLE_FILES = 256
-"""Tile files that may await their sync: bounds what is made again after a power cut."""
+SETTLE_ENTRIES = 128 * TILE_WIDTH
+"""Entries whose tiles may await their sync: bounds what a power cut costs to redo."""
 
 SETTLE_SECONDS = 30.0
 """Seconds after which tile files are synced at the latest."""
@@ -125,7 +130,7 @@ class Publisher:
         await database.write(lambda connection: store.insert_head(connection, head))
         self._edge = edge
         await asyncio.to_thread(self._show, signed)
-        if self._is_settling_due():
+        if self._is_settling_due(size):
             await self._settle()
         return signed
 
@@ -194,9 +199,7 @@ class Publisher:
                 return edge
         synced = self._parts.database.read_inline(_reader(store.SYNCED))
         start = min(synced, last.size) // TILE_WIDTH * TILE_WIDTH
-        edge = _try_edge(start, tiles)
-        if edge is None:
-            edge = TileEdge()
+        edge = _edge_of_full_tiles(start, tiles)
         self._append(edge, last.size)
         if edge.root() != last.root:
             message = f"the tree of {last.size} entries is not the one that was signed"
@@ -256,18 +259,23 @@ class Publisher:
             raise _contradiction(f"entry {index - 1} is missing")
         return row[1].hex()
 
-    def _is_settling_due(self) -> bool:
+    def _is_settling_due(self, size: int) -> bool:
         waited = self._parts.clock.monotonic() - self._settled_at
-        return self._parts.tiles.unsettled() >= SETTLE_FILES or waited >= SETTLE_SECONDS
+        synced = self._parts.database.read_inline(_reader(store.SYNCED))
+        return size - synced >= SETTLE_ENTRIES or waited >= SETTLE_SECONDS
 
     async def _settle(self) -> None:
-        last = self._parts.database.read_inline(store.newest_head)
-        await asyncio.to_thread(self._parts.tiles.settle)
+        database = self._parts.database
+        last = database.read_inline(store.newest_head)
         self._settled_at = self._parts.clock.monotonic()
-        if last is not None:
-            synced = last.size // TILE_WIDTH * TILE_WIDTH
-            await self._parts.database.write(
-                lambda connection: store.set_mark(connection, store.SYNCED, synced)
+        if last is None:
+            return
+        start = database.read_inline(_reader(store.SYNCED))
+        stop = last.size // TILE_WIDTH * TILE_WIDTH
+        if stop > start:
+            await asyncio.to_thread(self._parts.tiles.settle, start, stop)
+            await database.write(
+                lambda connection: store.set_mark(connection, store.SYNCED, stop)
             )
 
     def _now_us(self) -> int:
@@ -286,17 +294,29 @@ class Publisher:
 
 
 def _try_edge(size: int, tiles: TileStore) -> TileEdge | None:
-    """Return the edge of a whole number of bundles, or None if a tile is not there."""
-
-    def read(tile: Tile) -> list[bytes]:
-        # A partial tile of exactly this size may never have been published: its
-        # hashes are the first of whatever came after it.
-        return _first_hashes(tile, tiles)
-
+    """Return the edge of a tree as published tiles have it, or None."""
     try:
-        return TileEdge.load(size, read)
+        return TileEdge.load(size, lambda tile: _first_hashes(tile, tiles))
     except (LedgerTampered, ProofInvalid):
         return None
+
+
+def _edge_of_full_tiles(size: int, tiles: TileStore) -> TileEdge:
+    """Return the edge of a whole number of bundles, from full tiles only.
+
+    A power cut may have torn any partial tile; full ones below the synced mark are
+    safe, and what is above them follows from them.
+
+    Raises:
+        LedgerTampered: a full tile is missing.
+    """
+
+    def read(tile: Tile) -> list[bytes]:
+        first = tile.index * TILE_WIDTH
+        children = range(first, first + tile.width)
+        return [tree_root(tiles.hashes(Tile(tile.level - 1, at))) for at in children]
+
+    return TileEdge.load(size, read)
 
 
 def _first_hashes(tile: Tile, tiles: TileStore) -> list[bytes]:

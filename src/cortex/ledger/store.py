@@ -101,12 +101,6 @@ def append(connection: Connection, draft: Draft, now_us: int) -> Placed:
     return Placed(index, digest, time_us)
 
 
-def first_signed_head(connection: Connection, index: int) -> StoredHead | None:
-    """Return the smallest kept head that covers an entry, or None."""
-    row = connection.execute(_SQL["head_covering"], (index,)).fetchone()
-    return None if row is None else StoredHead(*row)
-
-
 def find(connection: Connection, entry_id: str) -> tuple[Placed, str] | None:
     """Return the entry of that id and its tenant, if it was recorded before."""
     row = connection.execute(_SQL["find_id"], (entry_id,)).fetchone()

@@ -72,6 +72,18 @@ def tiles_of(size: int) -> Iterator[Tile]:
         level, count = level + 1, full
 
 
+def full_tiles_between(start: int, stop: int) -> Iterator[Tile]:
+    """Yield the bundles and tiles that become full as a tree grows between sizes."""
+    yield from (
+        bundle(index) for index in range(start // TILE_WIDTH, stop // TILE_WIDTH)
+    )
+    level = 0
+    while stop := stop // TILE_WIDTH:
+        start //= TILE_WIDTH
+        yield from (Tile(level, index) for index in range(start, stop))
+        level += 1
+
+
 def width_at(level: int, index: int, size: int) -> int:
     """Return how many hashes a tile has in a tree of ``size`` (0: there is none)."""
     count = size >> (TILE_HEIGHT * max(level, 0))
@@ -189,11 +201,6 @@ class TileEdge:
     def lowest(self) -> list[bytes]:
         """Return the leaf hashes of the partial tile at the lowest level."""
         return list(self._levels[0])
-
-    @property
-    def tip(self) -> bytes | None:
-        """Return the hash of the last leaf, if it lies in the partial tile."""
-        return self._levels[0][-1] if self._levels[0] else None
 
     def partials(self) -> list[tuple[Tile, bytes]]:
         """Return the partial tiles of the present size, with their bytes."""

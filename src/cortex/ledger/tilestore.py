@@ -13,6 +13,7 @@ from cortex.ledger.tiles import (
     bundle,
     decode_bundle,
     decode_tile,
+    full_tiles_between,
     tile_node,
     width_at,
 )
@@ -26,14 +27,14 @@ class TileStore:
     """Reads and writes the files below one log's prefix.
 
     Files are written without waiting for the disk, because they can be made again
-    from the hot store; ``settle`` makes them durable before anything relies on them.
+    from the hot store; ``settle`` makes full ones durable before anything relies on
+    them.
     """
 
     def __init__(self, root: Path) -> None:
         """Take the folder; it is made at the first write."""
         self.root = root
         self._cache: OrderedDict[Tile, list[bytes]] = OrderedDict()
-        self._unsynced: set[Path] = set()
         self._partial_at: dict[int, Tile] = {}
 
     def write(self, tile: Tile, data: bytes) -> None:
@@ -44,13 +45,9 @@ class TileStore:
                 return
             self._partial_at[tile.level] = tile
         write_file(path, data, sync=False)
-        if tile.width == TILE_WIDTH or tile.level > 0:
-            # Partial leaves are made again from the hot store at every start.
-            self._unsynced.add(path)
         self._cache.pop(tile, None)
         if tile.width == TILE_WIDTH:
             partials = path.with_name(f"{path.name}.p")
-            self._unsynced = {p for p in self._unsynced if p.parent != partials}
             shutil.rmtree(partials, ignore_errors=True)
 
     def read(self, tile: Tile) -> bytes | None:
@@ -98,9 +95,7 @@ class TileStore:
 
     def drop_bundle(self, index: int) -> None:
         """Delete a full bundle that lies in the archive by now."""
-        path = self.root / bundle(index).path()
-        path.unlink(missing_ok=True)
-        self._unsynced.discard(path)
+        (self.root / bundle(index).path()).unlink(missing_ok=True)
 
     def show_checkpoint(self, note: bytes) -> None:
         """Replace the published checkpoint, durably."""
@@ -111,25 +106,20 @@ class TileStore:
         """Return the published checkpoint as it lies there."""
         return read_file(self.root / CHECKPOINT_PATH)
 
-    def unsettled(self) -> int:
-        """Return how many files a power cut could still take."""
-        return len(self._unsynced)
+    def settle(self, start: int, stop: int) -> None:
+        """Make the full tiles and bundles of ``[start, stop)`` survive a power cut.
 
-    def settle(self) -> None:
-        """Make every file written so far survive a power cut."""
-        paths, self._unsynced = self._unsynced, set()
+        Partial ones are made again from full ones and from the hot store. Whichever
+        process wrote a file, it is synced here.
+        """
         folders: set[Path] = set()
-        try:
-            for path in sorted(paths):
-                if path.exists():
-                    sync_file(path)
-                    folders.update(p for p in path.parents if p >= self.root)
-            for folder in sorted(folders, reverse=True):
-                if folder.is_relative_to(self.root):
-                    sync_directory(folder)
-        except OSError:
-            self._unsynced |= paths
-            raise
+        for tile in full_tiles_between(start, stop):
+            path = self.root / tile.path()
+            if path.exists():
+                sync_file(path)
+                folders.update(p for p in path.parents if p.is_relative_to(self.root))
+        for folder in sorted(folders, reverse=True):
+            sync_directory(folder)
 
     def _remember(self, tile: Tile, hashes: list[bytes]) -> None:
         self._cache[tile] = hashes

@@ -112,7 +112,7 @@ class Upkeep:
             await asyncio.to_thread(parts.tiles.write, bundle(number), data)
             await parts.database.write(_restorer(found))
             restored += len(found.entries)
-        await asyncio.to_thread(parts.tiles.settle)
+        await asyncio.to_thread(parts.tiles.settle, start, stop)
         return restored
 
     def load_snapshot(self, keys: SigningKeys) -> int:

@@ -217,7 +217,7 @@ class _Judge:
             return
         start = tile.index * TILE_WIDTH * span
         path = tile.path()
-        torn = stored is None or data.startswith(stored)
+        torn = stored is None or data.startswith(stored) or not any(stored)
         if torn and (tile.width < TILE_WIDTH or end > self._log.synced()):
             self._recovered.append(f"{path} is missing or torn")
         elif stored is None:

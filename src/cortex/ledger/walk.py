@@ -11,7 +11,6 @@ from cortex.ledger.entry import (
     chain_prefix,
     is_canonical,
     parse_leaf,
-    time_microseconds,
 )
 from cortex.ledger.merkle import leaf_hash
 from cortex.ledger.tiles import Tile, TileEdge
@@ -158,12 +157,3 @@ class Walk:
             detail = f"entry {index} is dated before the entry it follows"
             return Finding(Reason.TIME_WENT_BACK, index, detail)
         return Finding(Reason.ENTRY_MALFORMED, index, "the entry is malformed")
-
-
-def time_of(body: bytes) -> int:
-    """Return a leaf's time in epoch microseconds.
-
-    Raises:
-        ValidationError: it is not an entry.
-    """
-    return time_microseconds(parse_leaf(body).time)

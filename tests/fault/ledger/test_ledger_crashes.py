@@ -216,3 +216,38 @@ async def test_many_opens_leave_nothing_behind(tmp_path: Path) -> None:
         await ledger.close()
     await asyncio.sleep(0)
     assert len(list(Path("/proc/self/fd").iterdir())) <= before + 1
+
+
+@pytest.mark.parametrize("torn", [b"", b"\0" * 64])
+async def test_a_power_cut_that_tears_every_unsynced_tile_is_repaired(
+    tmp_path: Path, torn: bytes
+) -> None:
+    home, pins = tmp_path / "home", tmp_path / "pins"
+    ledger = await open_ledger(home, pins)
+    for start in range(0, 800, 100):
+        events = (SystemEvent(f"e{n}", "test") for n in range(start, start + 100))
+        await asyncio.gather(*(ledger.append(event) for event in events))
+        await ledger.publish()
+        if start == 500:
+            # Synced up to two bundles; the third and all partial tiles are not.
+            await ledger.upkeep.run()
+    root = ledger.checkpoint().root
+    await ledger.close()
+    with sqlite3.connect(LedgerPaths.below(home).database) as connection:
+        connection.execute("UPDATE marks SET value = 512 WHERE name = 'synced'")
+    connection.close()
+    log = LedgerPaths.below(home).tiles
+    for path in (log / "tile").rglob("*"):
+        synced = path.parts[-2:] in (("0", "000"), ("0", "001"))
+        synced = synced or path.parts[-2:] in (("entries", "000"), ("entries", "001"))
+        if path.is_file() and not synced:
+            path.write_bytes(torn)
+
+    again = await open_ledger(home, pins)
+
+    assert again.health().status == "ok"
+    result = await again.verify()
+    assert (result.verdict, result.recovered) == (Verdict.INTACT, ())
+    assert again.checkpoint().root == root
+    assert again.inclusion_proof(3).size == 800
+    await again.close()

@@ -54,9 +54,6 @@ SELECT size, root, note, signed_us FROM heads ORDER BY size DESC LIMIT 1
 -- name: head_root
 SELECT root FROM heads WHERE size = ?
 
--- name: head_covering
-SELECT size, root, note, signed_us FROM heads WHERE size > ? ORDER BY size LIMIT 1
-
 -- name: all_heads
 SELECT size, note FROM heads ORDER BY size
 
