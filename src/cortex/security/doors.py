@@ -88,6 +88,19 @@ class Doors:
             return self._jwt.recall(token) or self._static(token)
         return self._static(token)
 
+    def keeps_waiting(self, address: str) -> bool:
+        """Tell whether unknown credentials from this address are not looked at."""
+        return self._watch.waits(address)
+
+    def turn_away(self, credentials: Credentials) -> float:
+        """Return how long this caller has to wait; 0 for a known one.
+
+        Asks nothing that would have to be looked up; counts who is turned away.
+        """
+        if self.recall(credentials) is not None:
+            return 0.0
+        return self._watch.hold(credentials.address)
+
     def forbidden(self, credentials: Credentials) -> None:
         """Note that a known caller reached for what it may not have."""
         self._watch.denied(

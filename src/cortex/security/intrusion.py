@@ -243,6 +243,13 @@ class Watch:
         """Return how many clients are remembered."""
         return len(self._suspects)
 
+    def waits(self, address: str) -> bool:
+        """Tell whether a client has to wait; counts nothing."""
+        if not self._suspects:
+            return False
+        suspect = self._suspects.get(client_of(address))
+        return suspect is not None and suspect.waits_until > self._clock.monotonic()
+
     def hold(self, address: str) -> float:
         """Return how long a client has to wait before anything is looked up for it.
 
