@@ -1,7 +1,7 @@
 """Trees, tiles and entries hold for every size and value."""
 
 import rfc8785
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cortex.ledger.entry import (
@@ -56,6 +56,7 @@ def flipped(data: bytes, bit: int) -> bytes:
     return bytes(changed)
 
 
+@settings(deadline=None)
 @given(size=st.integers(1, 3000), data=st.data())
 def test_inclusion_proofs_verify_and_break(size: int, data: st.DataObject) -> None:
     index = data.draw(st.integers(0, size - 1))
@@ -76,6 +77,7 @@ def test_inclusion_proofs_verify_and_break(size: int, data: st.DataObject) -> No
     raise AssertionError("a changed proof was accepted")
 
 
+@settings(deadline=None)
 @given(new=st.integers(1, 3000), data=st.data())
 def test_consistency_proofs_verify_and_break(new: int, data: st.DataObject) -> None:
     old = data.draw(st.integers(1, new))
@@ -91,6 +93,7 @@ def test_consistency_proofs_verify_and_break(new: int, data: st.DataObject) -> N
     raise AssertionError("another root was accepted")
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 700), max_size=8))
 def test_ways_to_grow_a_tree_agree(steps: list[int]) -> None:
     edge, grown, single = TileEdge(), CompactRange(), CompactRange()
@@ -107,6 +110,7 @@ def test_ways_to_grow_a_tree_agree(steps: list[int]) -> None:
     assert edge.compact().hashes == grown.hashes
 
 
+@settings(deadline=None, max_examples=30)
 @given(st.integers(0, 70_000), st.integers(0, 1_000))
 def test_tiles_hold_the_tree(size: int, later: int) -> None:
     later = min(size + later, len(HASHES))
@@ -130,11 +134,13 @@ def test_tiles_hold_the_tree(size: int, later: int) -> None:
         verify_inclusion(HASHES[at], at, later, proof, edge.root())
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=300), max_size=256))
 def test_bundles_read_back(entries: list[bytes]) -> None:
     assert decode_bundle(encode_bundle(entries), len(entries)) == entries
 
 
+@settings(deadline=None)
 @given(json_values)
 def test_canonical_json_is_that_of_the_standard(value: object) -> None:
     encoded = canonical_bytes(value)  # type: ignore[arg-type]
@@ -143,6 +149,7 @@ def test_canonical_json_is_that_of_the_standard(value: object) -> None:
     assert is_canonical(encoded)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 4_000_000_000_000_000))
 def test_times_read_back_and_sort_as_text(microseconds: int) -> None:
     text = time_text(microseconds)
@@ -152,6 +159,7 @@ def test_times_read_back_and_sort_as_text(microseconds: int) -> None:
     assert text <= time_text(microseconds + 1)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**40), st.text(), json_values)
 def test_leaves_read_back(index: int, text: str, data: object) -> None:
     event = {
