@@ -1,6 +1,7 @@
 """Which model embeds, from the settings."""
 
 import os
+from functools import partial
 from pathlib import Path
 
 from cortex.foundation.breaker import Breaker
@@ -18,13 +19,14 @@ from cortex.inference.ports import TokenCounters, Vector
 from cortex.inference.registry import shipped_models
 from cortex.inference.text import EmbeddingOptions, TextEmbedding
 from cortex.settings import EmbeddingProvider, Settings
+from cortex.telemetry.metrics import Metrics
 
 EMBEDDING_CACHE_BYTES = 16 * 1024 * 1024
 """Vectors kept by content hash: about 10 000 of 384 dimensions."""
 
 
 def open_embedding(
-    settings: Settings, counters: TokenCounters, clock: Clock
+    settings: Settings, counters: TokenCounters, clock: Clock, metrics: Metrics
 ) -> TextEmbedding:
     """Return the embedding service; loads the model, under a second."""
     # ONNX Runtime reports home unless this is set before it is imported.
@@ -33,13 +35,23 @@ def open_embedding(
     cache: Cache[bytes, Vector] = Cache(
         EMBEDDING_CACHE_BYTES, weigh=lambda vector: int(vector.nbytes)
     )
-    return TextEmbedding(
+    embedding = TextEmbedding(
         open_text_backend(options, counters),
         cache=cache,
         breaker=Breaker(clock),
         clock=clock,
-        options=EmbeddingOptions(threads=threads_for(options)),
+        options=EmbeddingOptions(
+            threads=threads_for(options), observe=metrics.embedding_seconds.observe
+        ),
     )
+    metrics.watch_embeddings(partial(_sources, embedding))
+    return embedding
+
+
+def _sources(embedding: TextEmbedding) -> dict[str, float]:
+    """Count texts by where their vectors came from; a shared run counts once."""
+    stats = embedding.stats()
+    return {"cache": stats.hits + stats.shared, "model": stats.runs}
 
 
 def model_options(settings: Settings) -> TextModelOptions:

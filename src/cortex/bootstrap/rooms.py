@@ -35,6 +35,7 @@ from cortex.usecases.conversations import Conversations
 from cortex.usecases.counting import counted
 from cortex.usecases.databases import Databases
 from cortex.usecases.discover import Discover
+from cortex.usecases.embed import Embed
 from cortex.usecases.files import Files
 from cortex.usecases.forget import Forget
 from cortex.usecases.health import Check, Health, Ready
@@ -107,7 +108,7 @@ def compose(settings: Settings, tools: Tools, ranking: RankingConfig) -> App:
         settings=settings,
         tools=tools,
         stores=stores,
-        embedder=open_embedding(settings, counters, tools.clock),
+        embedder=open_embedding(settings, counters, tools.clock, tools.metrics),
         counters=counters,
         announcer=Announcer(stores.database, clock=tools.clock, ids=tools.ids),
         trust=Trust(settings, stores, clock=tools.clock, ids=tools.ids, log=tools.log),
@@ -164,6 +165,7 @@ def _use_cases(rooms: _Rooms) -> UseCases:
         list_files=files.list,
         read_text=files.read_text,
         models=models,
+        embed=Embed(rooms.embedder, rooms.embedder.count_tokens),
         audit=rooms.trust.audit,
         health=health,
         ready=Ready(lambda: rooms.tools.phase.state.value, health),

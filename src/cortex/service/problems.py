@@ -47,6 +47,7 @@ MEANINGS: Mapping[str, Meaning] = {
     "MALFORMED_BODY": Meaning(400, "Malformed body", 2),
     "METHOD_NOT_ALLOWED": Meaning(405, "Method not allowed", 2),
     "UNSUPPORTED_MEDIA": Meaning(415, "Unsupported media type", 2),
+    "TEXT_TOO_LONG": Meaning(413, "Text too long", 2),
     "PAYLOAD_TOO_LARGE": Meaning(413, "Too large", 2),
     "CONFIGURATION_ERROR": Meaning(500, "Wrong configuration"),
     "UNAUTHENTICATED": Meaning(401, "Not authenticated", 5),

@@ -4,6 +4,7 @@ Names and labels are the operator's interface: they are listed in
 ``docs/reference/metrics.md`` and only grow.
 """
 
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from prometheus_client import (
@@ -15,7 +16,9 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
+from prometheus_client.core import CounterMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -114,18 +117,18 @@ class Metrics:
         )
 
     def _declare_models(self) -> None:
-        self.embeddings = Counter(
-            "cortex_embeddings",
-            "Texts embedded, by where the vector came from (cache or model)",
-            ("source",),
-            registry=self.registry,
-        )
+        self._embeddings = _Embeddings()
+        self.registry.register(self._embeddings)
         self.embedding_seconds = Histogram(
             "cortex_embedding_seconds",
             "Time to embed one request's texts",
             buckets=_SECONDS,
             registry=self.registry,
         )
+
+    def watch_embeddings(self, read: Callable[[], Mapping[str, float]]) -> None:
+        """Tell from now on what ``read`` returns: source of the vector → texts."""
+        self._embeddings.read = read
 
     def request(self, sample: RequestSample) -> None:
         """Count one finished request."""
@@ -137,3 +140,21 @@ class Metrics:
     def render(self) -> bytes:
         """Return all metrics in the Prometheus text format."""
         return generate_latest(self.registry)
+
+
+class _Embeddings(Collector):
+    """Asks the embedding service for its own counts when somebody looks."""
+
+    def __init__(self) -> None:
+        self.read: Callable[[], Mapping[str, float]] = dict
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Return the counter as it stands."""
+        family = CounterMetricFamily(
+            "cortex_embeddings",
+            "Texts embedded, by where the vector came from (cache or model)",
+            labels=("source",),
+        )
+        for source, texts in self.read().items():
+            family.add_metric((source,), texts)
+        yield family

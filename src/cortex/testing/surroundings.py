@@ -8,6 +8,7 @@ from cortex.foundation.clock import Clock
 from cortex.foundation.errors import NotFound, PreconditionFailed
 from cortex.foundation.ids import IdSource
 from cortex.foundation.tenancy import Namespace, Principal
+from cortex.testing.embedding import FakeEmbedder
 from cortex.testing.usecases import (
     MODEL,
     FakeContexts,
@@ -17,6 +18,7 @@ from cortex.testing.usecases import (
 )
 from cortex.usecases.audit import Audit, LedgerRoom
 from cortex.usecases.catalog import UseCases
+from cortex.usecases.embed import Embed
 from cortex.usecases.model import (
     CallContext,
     CheckResult,
@@ -197,6 +199,7 @@ class FakeWorld:
     sessions: FakeSessions
     state: FakeState
     surroundings: FakeSurroundings
+    embedder: FakeEmbedder
     use_cases: UseCases
 
 
@@ -206,6 +209,7 @@ def fake_world(clock: Clock, ids: IdSource) -> FakeWorld:
     transfer, sessions = FakeTransfer(memory), FakeSessions(memory)
     state, around = FakeState(clock), FakeSurroundings(clock)
     contexts = FakeContexts(memory)
+    embedder = FakeEmbedder()
     use_cases = UseCases(
         remember=memory.remember,
         get_memory=memory.get,
@@ -236,8 +240,9 @@ def fake_world(clock: Clock, ids: IdSource) -> FakeWorld:
         list_files=around.folder,
         read_text=around.read_text,
         models=around.models,
+        embed=Embed(embedder, embedder.count_tokens),
         audit=Audit(LedgerRoom()),
         health=around.health,
         ready=around.ready,
     )
-    return FakeWorld(memory, transfer, sessions, state, around, use_cases)
+    return FakeWorld(memory, transfer, sessions, state, around, embedder, use_cases)

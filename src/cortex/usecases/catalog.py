@@ -25,6 +25,7 @@ from cortex.memory.model import (
     Stored,
 )
 from cortex.usecases.audit import Audit
+from cortex.usecases.embed import Embedded, EmbedRequest
 from cortex.usecases.model import (
     BuiltContext,
     CallContext,
@@ -191,6 +192,18 @@ class VectorSearch(Protocol):
         ...
 
 
+class EmbedTexts(Protocol):
+    """Embeds texts with the active model."""
+
+    async def __call__(self, request: EmbedRequest, /) -> Embedded:
+        """Return one vector a text, and the tokens of each."""
+        ...
+
+    def identity(self, request: EmbedRequest, /) -> str:
+        """Return a name of the answer without making it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class UseCases:
     """Everything the edges may ask for."""
@@ -226,6 +239,7 @@ class UseCases:
     list_files: Callable[[str, str], Awaitable[FileListing]]
     read_text: Callable[[str, str, int], Awaitable[FileText]]
     models: Callable[[], Awaitable[list[LoadedModel]]]
+    embed: EmbedTexts
     audit: Audit
     health: Callable[[], Awaitable[HealthReport]]
     ready: Callable[[], Awaitable[Readiness]]

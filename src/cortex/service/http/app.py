@@ -30,6 +30,7 @@ from cortex.service.http.options import Edge, HttpOptions
 from cortex.service.http.record import record_of
 from cortex.service.http.routes.context import ContextRoutes
 from cortex.service.http.routes.docs import DocsRoutes
+from cortex.service.http.routes.embeddings import EmbeddingRoutes
 from cortex.service.http.routes.health import HealthRoutes
 from cortex.service.http.routes.memory import MemoryRoutes
 from cortex.service.http.routes.sessions import SessionRoutes
@@ -83,6 +84,7 @@ def create_app(
         StateRoutes(edge.use_cases),
         ContextRoutes(edge.use_cases, options.max_token_budget),
         SurroundingsRoutes(edge.use_cases),
+        EmbeddingRoutes(edge.use_cases),
         DocsRoutes(),
     ):
         app.router.routes.extend(routes.router().routes)

@@ -11,7 +11,7 @@ from cortex.service import problems
 from cortex.service.fields import Wire
 from cortex.service.http.answers import JSON, NDJSON
 from cortex.service.http.record import OPEN_PATHS
-from cortex.service.http.wire import context, memory
+from cortex.service.http.wire import context, embeddings, memory
 
 _REF = "#/components/schemas/{model}"
 _BODIES: tuple[type[Wire], ...] = (
@@ -24,6 +24,9 @@ _BODIES: tuple[type[Wire], ...] = (
     context.SessionBody,
     context.StateBody,
     context.VectorBody,
+    embeddings.EmbedBody,
+    embeddings.EmbeddingsBody,
+    embeddings.OpenAIEmbeddingsBody,
 )
 _MEANT = {
     400: "The body is not what it says it is",
@@ -107,6 +110,20 @@ def if_match_header() -> dict[str, Any]:
                 "in": "header",
                 "required": False,
                 "schema": {"type": "string", "pattern": '^(\\*|"[!#-~]{1,200}")$'},
+            }
+        ]
+    }
+
+
+def if_none_match_header() -> dict[str, Any]:
+    """Describe the header that spares an answer the caller has already."""
+    return {
+        "parameters": [
+            {
+                "name": "If-None-Match",
+                "in": "header",
+                "required": False,
+                "schema": {"type": "string", "pattern": '^"[!#-~]{1,200}"$'},
             }
         ]
     }

@@ -17,6 +17,11 @@ SERVICE = "cortex"
 RATE_PER_MINUTE_DEFAULT = 6_000
 """Requests one client may send a minute: 100 a second, more than agents need."""
 
+EMBED_RATE_PER_MINUTE = 120
+"""Embedding requests one client may send a minute; one may hold 2048 texts."""
+
+EMBED_ROUTES = ("/embed", "/embeddings", "/v1/embeddings")
+
 OPTIMIZE_BODY_BYTES_MAX = 64 * 1024 * 1024
 """Bytes of a POST /context/optimize: 500 items of 100 000 characters fit."""
 
@@ -30,6 +35,10 @@ name, so name rebinding does not reach it."""
 
 def _body_limits() -> dict[str, int]:
     return {"/context/optimize": OPTIMIZE_BODY_BYTES_MAX}
+
+
+def _route_rates() -> dict[str, Rate]:
+    return dict.fromkeys(EMBED_ROUTES, Rate(EMBED_RATE_PER_MINUTE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +58,7 @@ class HttpOptions:
     brand: str
     version: str
     rate: Rate = field(default_factory=lambda: Rate(RATE_PER_MINUTE_DEFAULT))
-    route_rates: Mapping[str, Rate] = field(default_factory=dict)
+    route_rates: Mapping[str, Rate] = field(default_factory=_route_rates)
     body_bytes_max: int = BODY_BYTES_MAX
     route_body_bytes_max: Mapping[str, int] = field(default_factory=_body_limits)
     max_token_budget: int = 4_096
