@@ -14,7 +14,7 @@ from cortex.ledger.archive import Archive
 from cortex.ledger.beat import Beat
 from cortex.ledger.checkpoint import SignedCheckpoint
 from cortex.ledger.entry import time_text
-from cortex.ledger.errors import LedgerTampered
+from cortex.ledger.errors import KeyUnusable, LedgerTampered, NoteInvalid
 from cortex.ledger.keys import KeyFolder, SigningKeys, system_entropy
 from cortex.ledger.model import (
     AgentCall,
@@ -38,8 +38,8 @@ from cortex.ledger.snapshots import SnapshotFolder
 from cortex.ledger.subjects import SubjectKeys
 from cortex.ledger.tilestore import TileStore
 from cortex.ledger.upkeep import Upkeep, UpkeepParts
-from cortex.ledger.verdicts import Verification
-from cortex.ledger.verify import Request
+from cortex.ledger.verdicts import Finding, Reason, Verification
+from cortex.ledger.verify import Request, conclude
 from cortex.storage.migrations import load_migrations
 from cortex.storage.options import DatabaseOptions
 from cortex.storage.sqlite import Database
@@ -235,7 +235,10 @@ class Ledger:
 
     async def verify(self, request: Request | None = None) -> Verification:
         """Verify everything now, against the pinned head where one is kept."""
-        pinned = None if self._pins is None else self._pins.read()
+        try:
+            pinned = None if self._pins is None else self._pins.read()
+        except (NoteInvalid, KeyUnusable) as error:
+            return conclude([Finding(Reason.PIN_UNUSABLE, None, error.message)])
         if pinned is None:
             pinned = pinned_from(self.keys.verifier_keys, None)
         read, archive = self._database.read_inline, self._context.archive

@@ -23,7 +23,7 @@ from cortex.ledger.offline import verify_folder
 from cortex.ledger.options import LedgerOptions, LedgerPaths
 from cortex.ledger.pins import PinFolder
 from cortex.ledger.proof import verify_proof
-from cortex.ledger.verdicts import Verdict
+from cortex.ledger.verdicts import Reason, Verdict
 from cortex.ledger.verify import Request
 
 START = 1_700_000_000.0
@@ -511,3 +511,14 @@ async def test_views_serialize_as_json(opened: Open) -> None:
     await ledger.record(CALL)
 
     assert json.dumps(dict((await ledger.reading.entry(0, "local")).data))
+
+
+async def test_an_unusable_pin_checks_nothing(opened: Open, tmp_path: Path) -> None:
+    ledger = await opened()
+    (tmp_path / "pins" / "head").write_text("not a note")
+
+    result = await ledger.verify()
+    assert (result.verdict, result.reason) == (
+        Verdict.UNCHECKABLE,
+        Reason.PIN_UNUSABLE,
+    )
