@@ -64,7 +64,8 @@ class Trust:
             self.room.opened(await Ledger.open(self._home, context, options))
         except CortexError as error:
             # Memory goes on without its ledger; health and audit calls tell.
-            self.room.failed(str(error))
+            # Callers are not told where the data folder lies.
+            self.room.failed(str(error).replace(f"{self._home}/", ""))
             self._log.error("ledger did not open", reason=str(error))
 
     async def _close(self) -> None:

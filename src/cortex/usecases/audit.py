@@ -4,28 +4,53 @@ A server whose ledger does not open still serves memory: it says so in its healt
 audit calls are refused until it is repaired.
 """
 
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from cortex.bus.events import Event
-from cortex.foundation.errors import NotFound, Unavailable
+from cortex.foundation.canonical import JsonValue
+from cortex.foundation.errors import NotFound, Overloaded, Unavailable, ValidationError
 from cortex.foundation.tenancy import Principal
 from cortex.ledger.checkpoint import SignedCheckpoint
+from cortex.ledger.errors import (
+    EntryNotFound,
+    KeyUnusable,
+    LedgerTampered,
+    NoteInvalid,
+)
 from cortex.ledger.log import Ledger
 from cortex.ledger.model import (
+    AGENT_CALL,
     AgentCall,
     ConsistencyProof,
     EntryPage,
     EntryQuery,
+    EntryView,
     InclusionProof,
     LedgerStats,
     Receipt,
     SystemEvent,
 )
-from cortex.ledger.verdicts import Verification
+from cortex.ledger.verdicts import Finding, Reason, Verification
+from cortex.ledger.verify import Request, conclude
+from cortex.ledger.walk import BodyMissing
 from cortex.usecases.model import CallContext
+from cortex.usecases.published import published_file
 
 LEDGER_RETRY_SECONDS = 30.0
 """How long a caller should wait for a ledger that did not open or stopped."""
+
+VERIFY_RETRY_SECONDS = 5.0
+"""How long a caller should wait while another verification runs: about a million
+entries a wait."""
+
+CONTENT_READ = "audit.content_read"
+"""Kind of the entry that says who read the sealed content of another."""
+
+_MALFORMED = "an entry that is stored cannot be read"
+_VERIFY_HINT = "Run: cortex ledger verify"
 
 
 class LedgerRoom:
@@ -35,6 +60,7 @@ class LedgerRoom:
         """Begin without a ledger."""
         self._ledger: Ledger | None = None
         self.fault = "the ledger is not open"
+        self.verifying = asyncio.Lock()
 
     def opened(self, ledger: Ledger) -> None:
         """Take the open ledger."""
@@ -58,6 +84,19 @@ class LedgerRoom:
                 retry_after_seconds=LEDGER_RETRY_SECONDS,
             )
         return self._ledger
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenEntry:
+    """A proof of inclusion, and the entry where the caller may see it.
+
+    Attributes:
+        proof: the path, which says nothing of what other tenants recorded.
+        entry: the exact bytes that were hashed; None for another tenant's entry.
+    """
+
+    proof: InclusionProof
+    entry: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +124,51 @@ class Audit:
             actor=principal.subject,
             correlation_id=call.correlation_id or context.correlation_id,
         )
-        return await self.room.ledger.record(owned, published=published)
+        ledger = self.room.ledger
+        receipt = await ledger.record(owned, published=published)
+        # Where the data folder lies on this machine is nobody's business.
+        return replace(receipt, ledger_path=ledger.paths.root.name)
+
+    async def calls(self, principal: Principal, limit: int, /) -> EntryPage:
+        """Return the newest agent calls."""
+        return await self.entries(principal, EntryQuery(kind=AGENT_CALL, limit=limit))
 
     async def entries(self, principal: Principal, query: EntryQuery, /) -> EntryPage:
         """Return a page of the tenant's entries, newest first."""
         owned = replace(query, tenant=principal.tenant)
-        return await self.room.ledger.entries(owned)
+        with _readable():
+            return await self.room.ledger.entries(owned)
+
+    async def entry(self, principal: Principal, index: int, /) -> EntryView:
+        """Return one entry of the tenant."""
+        with _readable():
+            return await self.room.ledger.reading.entry(index, principal.tenant)
+
+    async def content(
+        self, principal: Principal, index: int, context: CallContext, /
+    ) -> Mapping[str, JsonValue]:
+        """Return the sealed content of an entry; that it was read is recorded first.
+
+        Raises:
+            EntryNotFound: there is no such entry of the tenant, or it has no content.
+            ContentForgotten: its key was destroyed.
+        """
+        ledger = self.room.ledger
+        with _readable():
+            found = await ledger.reading.content(index, principal.tenant)
+            view = await ledger.reading.entry(index, principal.tenant)
+        await ledger.append(
+            SystemEvent(
+                id=f"{view.entry_id}/read/{context.correlation_id}",
+                kind=CONTENT_READ,
+                subject=view.entry_id,
+                data={"index": index},
+                correlation_id=context.correlation_id,
+                actor=principal.subject,
+                tenant=principal.tenant,
+            )
+        )
+        return found
 
     async def stats(self, principal: Principal, /) -> LedgerStats:
         """Return the tenant's numbers."""
@@ -100,17 +178,53 @@ class Audit:
         """Return the newest signed head; ``NotFound`` before the first."""
         return self.room.ledger.checkpoint()
 
-    async def inclusion(self, index: int, /) -> InclusionProof:
+    async def inclusion(self, principal: Principal, index: int, /) -> ProvenEntry:
         """Return the proof that an entry is in the newest tree."""
-        return self.room.ledger.inclusion_proof(index)
+        ledger = self.room.ledger
+        proof = ledger.inclusion_proof(index)
+        with _readable():
+            try:
+                await ledger.reading.entry(index, principal.tenant)
+                leaf = ledger.upkeep.stored.leaf
+                return ProvenEntry(proof, await asyncio.to_thread(leaf, index))
+            except (EntryNotFound, BodyMissing):
+                # Another tenant's, or in an archive out of reach: the path alone.
+                return ProvenEntry(proof, None)
 
-    async def consistency(self, old: int, new: int, /) -> ConsistencyProof:
-        """Return the proof that one tree extends another."""
-        return self.room.ledger.consistency_proof(old, new)
+    async def consistency(self, old: int, new: int | None, /) -> ConsistencyProof:
+        """Return the proof that one tree extends another; None is the newest."""
+        ledger = self.room.ledger
+        end = ledger.checkpoint().size if new is None else new
+        return ledger.consistency_proof(old, end)
 
-    async def verify(self) -> Verification:
-        """Verify everything now."""
-        return await self.room.ledger.verify()
+    async def verify(self, *, deep: bool = False) -> Verification:
+        """Verify everything now; one at a time, for it reads the whole log.
+
+        Raises:
+            Overloaded: another verification is running.
+        """
+        ledger, turn = self.room.ledger, self.room.verifying
+        if turn.locked():
+            raise Overloaded(
+                "a verification is running already",
+                hint="Wait as long as Retry-After says.",
+                retry_after_seconds=VERIFY_RETRY_SECONDS,
+            )
+        async with turn:
+            try:
+                return await ledger.verify(Request(deep=deep))
+            except (NoteInvalid, KeyUnusable) as error:
+                finding = Finding(Reason.PIN_UNUSABLE, None, error.message)
+                return conclude([finding])
+
+    async def published(self, path: str) -> bytes:
+        """Return a file of the published log (c2sp.org/tlog-tiles).
+
+        Raises:
+            EntryNotFound: there is no such file.
+        """
+        root = self.room.ledger.paths.tiles
+        return await asyncio.to_thread(published_file, root, path)
 
     async def keep(self, event: Event) -> None:
         """Record an event of the outbox; the same one twice counts once."""
@@ -138,3 +252,12 @@ class Audit:
             )
         except NotFound:
             return
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Tell what is stored and cannot be read apart from what was asked wrongly."""
+    try:
+        yield
+    except ValidationError as error:
+        raise LedgerTampered(_MALFORMED, hint=_VERIFY_HINT) from error

@@ -28,6 +28,7 @@ from cortex.service.http.middleware.correlation import Correlation
 from cortex.service.http.middleware.gate import Gate
 from cortex.service.http.options import Edge, HttpOptions
 from cortex.service.http.record import record_of
+from cortex.service.http.routes.audit import AuditRoutes
 from cortex.service.http.routes.context import ContextRoutes
 from cortex.service.http.routes.docs import DocsRoutes
 from cortex.service.http.routes.embeddings import EmbeddingRoutes
@@ -84,6 +85,7 @@ def create_app(
         StateRoutes(edge.use_cases),
         ContextRoutes(edge.use_cases, options.max_token_budget),
         SurroundingsRoutes(edge.use_cases),
+        AuditRoutes(edge.use_cases),
         EmbeddingRoutes(edge.use_cases),
         DocsRoutes(),
     ):

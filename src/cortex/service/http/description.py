@@ -11,7 +11,7 @@ from cortex.service import problems
 from cortex.service.fields import Wire
 from cortex.service.http.answers import JSON, NDJSON
 from cortex.service.http.record import OPEN_PATHS
-from cortex.service.http.wire import context, embeddings, memory
+from cortex.service.http.wire import audit, context, embeddings, memory
 
 _REF = "#/components/schemas/{model}"
 _BODIES: tuple[type[Wire], ...] = (
@@ -24,6 +24,7 @@ _BODIES: tuple[type[Wire], ...] = (
     context.SessionBody,
     context.StateBody,
     context.VectorBody,
+    audit.RecordBody,
     embeddings.EmbedBody,
     embeddings.EmbeddingsBody,
     embeddings.OpenAIEmbeddingsBody,
