@@ -7,6 +7,7 @@ every step, and the end is compared with a searcher that has seen nothing yet.
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -113,7 +114,7 @@ async def answers(searcher: Searcher, ns: Namespace, text: str) -> dict[str, flo
     found = await searcher.recall.search(ns, query, vector_of(text), SPACE)
     assert all(hit.memory.namespace == ns for hit in found.hits)
     assert all(hit.memory.content.startswith(ns.tenant) for hit in found.hits)
-    return {hit.memory.id: round(hit.score, 4) for hit in found.hits}
+    return {hit.memory.id: hit.score for hit in found.hits}
 
 
 async def check_isolation(world: MemoryWorld, script: Script) -> None:
@@ -158,6 +159,8 @@ async def test_following_equals_loading(
                 assert known == await fresh.conversations(ns)
                 for text in (*WORDS, "ann", "ben tea"):
                     followed = await answers(follower, ns, text)
-                    assert followed == await answers(fresh, ns, text)
+                    loaded = await answers(fresh, ns, text)
+                    # Sums of float32 in another order differ in their last digits.
+                    assert followed == pytest.approx(loaded, abs=1e-3)
                     assert set(followed) <= set(script.ids[ns])
             await check_isolation(world, script)

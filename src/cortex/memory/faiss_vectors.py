@@ -33,11 +33,14 @@ TRAINING_ROWS: Final = 4_096
 TRAINING_ROUNDS: Final = 10
 """Rounds of k-means for a quantiser; faiss's 25 change no recall here."""
 
-RESCORED_MIN: Final = 200
-"""Candidates of a quantiser that are scored exactly, at least."""
+RESCORED_DEPTHS: Final = (200, 400, 800)
+"""Candidates of a quantiser that are scored exactly; the least that proves itself.
 
-RESCORED_PER_WANTED: Final = 3
-"""Candidates that are scored exactly for each row that is wanted."""
+Texts do with the first; vectors of pure noise, the hardest there are, with the last.
+"""
+
+RESCORED_PER_WANTED: Final = 2
+"""Candidates that are scored exactly for each row that is wanted, at least."""
 
 CHECK_QUERIES: Final = 64
 """Rows that a new quantiser must find the neighbours of."""
@@ -60,11 +63,15 @@ _DIMENSIONS_PER_CODE: Final = 2
 
 @dataclass(slots=True)
 class _Segment:
-    """Rows ``start`` to ``start + size``; ``codes`` is exact, ``quick`` is not."""
+    """Rows ``start`` to ``start + size``; ``codes`` is exact, ``quick`` is not.
+
+    ``depth`` candidates of ``quick`` must be scored exactly.
+    """
 
     start: int
     codes: Any
     quick: Any = None
+    depth: int = 0
     tried: bool = field(default=False)
 
     @property
@@ -182,8 +189,8 @@ class FaissVectors:
         for segment in list(self._segments):
             if segment.full and not segment.tried:
                 quick = _quantiser(segment, self._dimensions)
-                if _recall(segment, quick) >= CHECK_RECALL_MIN:
-                    segment.quick = quick
+                segment.depth = _sufficient_depth(segment, quick)
+                segment.quick = quick if segment.depth else None
                 segment.tried = True
                 return
 
@@ -199,7 +206,7 @@ class _Scan:
 
     def nearest(self, count: int, allowed: Mask | None = None) -> tuple[Rows, Floats]:
         exact: list[tuple[Rows, Floats]] = []
-        rough: list[tuple[Rows, Floats]] = []
+        rough: list[Rows] = []
         for segment in self._segments:
             mask, share = None, 1.0
             if allowed is not None:
@@ -212,7 +219,7 @@ class _Scan:
                 wanted = int(count / share)
                 rough.append(_candidates(segment, self._question, wanted, mask))
         if rough:
-            rows, _ = _merged(rough, _rescored(count))
+            rows = np.concatenate(rough)
             exact.append((rows, self.cosines(rows)))
         return _merged(exact, count)
 
@@ -255,14 +262,15 @@ def _scan(
 
 def _candidates(
     segment: _Segment, question: Floats, wanted: int, mask: Mask | None
-) -> tuple[Rows, Floats]:
+) -> Rows:
     """Return rows of one segment by quantised cosines, enough for an exact choice."""
-    count = min(_rescored(wanted), segment.size)
-    scores, rows = segment.quick.search(question, count)
+    count = max(segment.depth, RESCORED_PER_WANTED * wanted)
+    _, rows = segment.quick.search(question, min(count, segment.size))
     kept = rows[0] >= 0
     if mask is not None:
         kept &= mask[rows[0]]
-    return rows[0][kept] + segment.start, scores[0][kept]
+    found: Rows = rows[0][kept] + segment.start
+    return found
 
 
 def _merged(parts: list[tuple[Rows, Floats]], count: int) -> tuple[Rows, Floats]:
@@ -273,10 +281,6 @@ def _merged(parts: list[tuple[Rows, Floats]], count: int) -> tuple[Rows, Floats]
     scores = np.concatenate([scores for _, scores in parts])
     order = np.argsort(-scores, kind="stable")[:count]
     return rows[order], scores[order]
-
-
-def _rescored(wanted: int) -> int:
-    return max(RESCORED_MIN, RESCORED_PER_WANTED * wanted)
 
 
 def _gathered(
@@ -314,8 +318,8 @@ def _quantiser(segment: _Segment, dimensions: int) -> Any:
     return quick
 
 
-def _recall(segment: _Segment, quick: Any) -> float:
-    """Return the share of exact neighbours of sampled rows that are found.
+def _sufficient_depth(segment: _Segment, quick: Any) -> int:
+    """Return how many candidates find the exact neighbours of sampled rows; 0: none do.
 
     Judged by cosine and not by row: of equal texts any is as good as another.
     """
@@ -323,10 +327,12 @@ def _recall(segment: _Segment, quick: Any) -> float:
     keys = np.arange(0, segment.size, stride, dtype=np.int64)
     queries = segment.codes.reconstruct_batch(keys)
     exact, _ = segment.codes.search(queries, CHECK_NEIGHBOURS)
-    _, candidates = quick.search(queries, _rescored(CHECK_NEIGHBOURS))
-    hits = 0
+    _, candidates = quick.search(queries, RESCORED_DEPTHS[-1])
+    hits = dict.fromkeys(RESCORED_DEPTHS, 0)
     for query, wanted, rows in zip(queries, exact, candidates, strict=True):
         scores = segment.codes.reconstruct_batch(rows[rows >= 0]) @ query
-        found = np.sort(scores)[::-1][:CHECK_NEIGHBOURS]
-        hits += int(np.count_nonzero(found >= wanted - SAME_COSINE))
-    return hits / int(exact.size)
+        for depth in RESCORED_DEPTHS:
+            found = np.sort(scores[:depth])[::-1][:CHECK_NEIGHBOURS]
+            hits[depth] += int(np.count_nonzero(found >= wanted - SAME_COSINE))
+    enough = CHECK_RECALL_MIN * exact.size
+    return next((depth for depth in RESCORED_DEPTHS if hits[depth] >= enough), 0)

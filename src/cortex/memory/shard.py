@@ -134,6 +134,8 @@ class Shard:
         The second array indexes into ``ordinals``, in rising order.
         """
         counts = self.table.chunks.view[ordinals]
+        if len(counts) and counts.min() == counts.max() == 1:
+            return self.table.first_row.view[ordinals], np.arange(len(ordinals))
         positions = np.repeat(np.arange(len(ordinals)), counts)
         ends = np.cumsum(counts)
         within = np.arange(len(positions)) - np.repeat(ends - counts, counts)
