@@ -9,7 +9,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, Unpack
 import httpx
 
 from cortex_client.call import Answer, Call, Failure, Flow
-from cortex_client.calls import agents, context, memory, operations, sessions
+from cortex_client.calls import agents, audit, context, memory, operations, sessions
 from cortex_client.discovery import process_environment, target
 from cortex_client.exchange import (
     Seams,
@@ -173,7 +173,16 @@ class CortexClient:
     models = _verb(agents.models)
     plan = _verb(agents.plan)
     reflect = _verb(agents.reflect)
-    record_audit = _verb(agents.record_audit)
+    record_audit = _verb(audit.record_audit)
+    audit_log = _verb(audit.audit_log)
+    audit_entries = _verb(audit.audit_entries)
+    audit_entry = _verb(audit.audit_entry)
+    audit_content = _verb(audit.audit_content)
+    audit_stats = _verb(audit.audit_stats)
+    audit_checkpoint = _verb(audit.audit_checkpoint)
+    prove_inclusion = _verb(audit.prove_inclusion)
+    prove_consistency = _verb(audit.prove_consistency)
+    verify_audit = _verb(audit.verify_audit)
     health = _verb(operations.health)
     ready = _verb(operations.ready)
     events = _flow(operations.events)

@@ -386,7 +386,11 @@ class Reflection:
 
 @dataclass(frozen=True, slots=True)
 class AuditReceipt:
-    """Proof that an entry is in the ledger; durable when answered."""
+    """Proof that an entry is in the ledger; durable when answered.
+
+    Attributes:
+        proof: a tlog-proof that verifies offline; only with ``wait="published"``.
+    """
 
     run_id: str
     entry_id: str
@@ -394,6 +398,7 @@ class AuditReceipt:
     recorded_at: object
     ledger_path: str = ""
     entry_hash: str = ""
+    proof: str | None = None
     extra: Json = field(default_factory=dict)
 
 

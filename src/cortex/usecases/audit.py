@@ -14,12 +14,7 @@ from cortex.foundation.canonical import JsonValue
 from cortex.foundation.errors import NotFound, Overloaded, Unavailable, ValidationError
 from cortex.foundation.tenancy import Principal
 from cortex.ledger.checkpoint import SignedCheckpoint
-from cortex.ledger.errors import (
-    EntryNotFound,
-    KeyUnusable,
-    LedgerTampered,
-    NoteInvalid,
-)
+from cortex.ledger.errors import EntryNotFound, LedgerTampered
 from cortex.ledger.log import Ledger
 from cortex.ledger.model import (
     AGENT_CALL,
@@ -33,8 +28,8 @@ from cortex.ledger.model import (
     Receipt,
     SystemEvent,
 )
-from cortex.ledger.verdicts import Finding, Reason, Verification
-from cortex.ledger.verify import Request, conclude
+from cortex.ledger.verdicts import Verification
+from cortex.ledger.verify import Request
 from cortex.ledger.walk import BodyMissing
 from cortex.usecases.model import CallContext
 from cortex.usecases.published import published_file
@@ -211,11 +206,7 @@ class Audit:
                 retry_after_seconds=VERIFY_RETRY_SECONDS,
             )
         async with turn:
-            try:
-                return await ledger.verify(Request(deep=deep))
-            except (NoteInvalid, KeyUnusable) as error:
-                finding = Finding(Reason.PIN_UNUSABLE, None, error.message)
-                return conclude([finding])
+            return await ledger.verify(Request(deep=deep))
 
     async def published(self, path: str) -> bytes:
         """Return a file of the published log (c2sp.org/tlog-tiles).

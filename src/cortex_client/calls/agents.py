@@ -1,12 +1,12 @@
-"""Embedding, planning, reflection, and the audit record of what an agent did."""
+"""Embedding, planning and reflection."""
 
 from collections.abc import Mapping, Sequence
 from typing import Unpack
 
-from cortex_client.call import Answer, Call, Retry, Traced, traced
+from cortex_client.call import Answer, Call, Traced, traced
 from cortex_client.calls.bodies import compact
 from cortex_client.decoding import decode
-from cortex_client.wire import AuditReceipt, Embedding, Model, Plan, Reflection
+from cortex_client.wire import Embedding, Model, Plan, Reflection
 
 
 class EmbedOptions(Traced, total=False):
@@ -27,22 +27,6 @@ class ReflectOptions(Traced, total=False):
 
     goal: str
     criteria: Sequence[str]
-
-
-class AuditDetails(Traced, total=False):
-    """What else is known of a call; none of it is required."""
-
-    parsed_data: object
-    parse_ok: bool
-    parse_strategy: str
-    parse_confidence: float
-    parse_error: str
-    provider_name: str
-    model_name: str
-    latency_ms: float
-    usage: Mapping[str, object]
-    context_refs: Sequence[object]
-    policy_decisions: Sequence[object]
 
 
 def embed(text: str, **options: Unpack[EmbedOptions]) -> Call[Embedding]:
@@ -88,37 +72,6 @@ def reflect(
         lambda answer: decode(Reflection, answer.body),
         body={"output": judged, **compact(options)},
         headers=traced(correlation_id),
-    )
-
-
-def record_audit(
-    run_id: str,
-    agent_name: str,
-    method_name: str,
-    prompt: str,
-    raw_output: str,
-    **more: Unpack[AuditDetails],
-) -> Call[AuditReceipt]:
-    """Write what an agent did into the ledger; durable when answered.
-
-    Never sent again once the server may have it: the ledger would hold it twice.
-    """
-    correlation_id = more.pop("correlation_id", None)
-    return Call(
-        "POST",
-        "/audit/record",
-        lambda answer: decode(AuditReceipt, answer.body),
-        body={
-            "run_id": run_id,
-            "agent_name": agent_name,
-            "method_name": method_name,
-            "prompt": prompt,
-            "raw_output": raw_output,
-            **compact(more),
-            **compact({"correlation_id": correlation_id}),
-        },
-        headers=traced(correlation_id),
-        retry=Retry.UNSENT,
     )
 
 

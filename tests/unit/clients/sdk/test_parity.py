@@ -67,7 +67,7 @@ def test_the_contract_is_there_and_traced() -> None:
 
 
 def test_every_verb_is_a_request_function_of_the_same_name() -> None:
-    homes = (calls.memory, calls.sessions, calls.context, calls.agents)
+    homes = (calls.memory, calls.sessions, calls.context, calls.agents, calls.audit)
     verbs = {
         name
         for home in (*homes, calls.operations)
