@@ -15,15 +15,14 @@ import uvloop
 
 import cortex
 from cortex.app import App, Phase
+from cortex.bootstrap.doors import Entrance
 from cortex.bootstrap.keys import prepare_home
 from cortex.bootstrap.rooms import Tools, compose
 from cortex.foundation.bucket import Rate
 from cortex.foundation.clock import Clock, SystemClock
 from cortex.foundation.errors import CortexError
 from cortex.foundation.ids import Uuid7Source
-from cortex.foundation.tenancy import ALL_SCOPES, Principal
 from cortex.memory.ranking import RankingConfig
-from cortex.security.tokens import Tokens
 from cortex.service.http.app import create_app
 from cortex.service.http.options import Edge, HttpOptions
 from cortex.service.http.server import KEEP_ALIVE_SECONDS, Server, listen
@@ -56,10 +55,10 @@ def build_edge(
 ) -> tuple[App, uvicorn.Config]:
     """Return Cortex and the server configuration of its HTTP edge."""
     time = clock or SystemClock()
-    app, tools = _build(settings, time, RankingConfig())
+    app, tools, entrance = _build(settings, time, RankingConfig())
     edge = Edge(
         use_cases=app.use_cases,
-        tokens=_tokens(settings, time),
+        doors=entrance.doors,
         clock=time,
         ids=tools.ids,
         metrics=tools.metrics,
@@ -116,7 +115,7 @@ def serve(overrides: Mapping[str, object]) -> int:
 
 def _build(
     settings: Settings, clock: Clock, ranking: RankingConfig
-) -> tuple[App, Tools]:
+) -> tuple[App, Tools, Entrance]:
     settings.check()
     prepare_home(settings)
     log = build_logger(
@@ -135,14 +134,8 @@ def _build(
         metrics=Metrics(brand=settings.brand, version=cortex.__version__),
         phase=Phase(),
     )
-    return compose(settings, tools, ranking), tools
-
-
-def _tokens(settings: Settings, clock: Clock) -> Tokens:
-    anonymous = None
-    if settings.open_access:
-        anonymous = Principal("anonymous", scopes=frozenset({ALL_SCOPES}))
-    return Tokens(settings.token_records(), clock, anonymous=anonymous)
+    app, entrance = compose(settings, tools, ranking)
+    return app, tools, entrance
 
 
 def _run(settings: Settings, bound: socket.socket) -> int:

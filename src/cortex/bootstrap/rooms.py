@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import httpx
 
 from cortex.app import App, Loop, Phase, opened
+from cortex.bootstrap.doors import Entrance
 from cortex.bootstrap.inference import open_embedding
 from cortex.bootstrap.keys import signing_key
 from cortex.bootstrap.stores import Stores, open_stores
@@ -100,7 +101,9 @@ class _Rooms:
         return Search(self.stores.recall, self.embedder)
 
 
-def compose(settings: Settings, tools: Tools, ranking: RankingConfig) -> App:
+def compose(
+    settings: Settings, tools: Tools, ranking: RankingConfig
+) -> tuple[App, Entrance]:
     """Return the whole, ready to be started."""
     stores = open_stores(settings, tools.clock, tools.ids, ranking)
     counters = Counters(tools.clock)
@@ -113,13 +116,15 @@ def compose(settings: Settings, tools: Tools, ranking: RankingConfig) -> App:
         announcer=Announcer(stores.database, clock=tools.clock, ids=tools.ids),
         trust=Trust(settings, stores, clock=tools.clock, ids=tools.ids, log=tools.log),
     )
-    return App(
+    entrance = Entrance(settings, stores, clock=tools.clock, ids=tools.ids)
+    app = App(
         counted(_use_cases(rooms), tools.metrics),
-        _components(rooms),
+        (*_components(rooms), *entrance.components(tools.log)),
         phase=tools.phase,
         clock=tools.clock,
         drain_seconds=settings.drain_seconds,
     )
+    return app, entrance
 
 
 def _use_cases(rooms: _Rooms) -> UseCases:

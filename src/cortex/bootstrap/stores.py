@@ -42,7 +42,8 @@ def open_stores(
     settings: Settings, clock: Clock, ids: IdSource, ranking: RankingConfig
 ) -> Stores:
     """Return the stores; their files are opened when the components start."""
-    migrations = load_migrations("cortex.storage") + load_migrations("cortex.memory")
+    rooms = ("cortex.storage", "cortex.memory", "cortex.security")
+    migrations = tuple(step for room in rooms for step in load_migrations(room))
     database = Database(settings.database_file, clock=clock, migrations=migrations)
     memories = SqliteMemoryStore(database, clock=clock, ids=ids)
     analyser = TermAnalyser()

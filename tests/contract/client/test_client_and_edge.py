@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 
 from cortex.cli.application import build
 from cortex.foundation.ids import Uuid7Source
+from cortex.security.doors import Doors
+from cortex.security.intrusion import Watch
 from cortex.security.tokens import Tokens, parse_tokens
 from cortex.service.http.app import create_app
 from cortex.service.http.options import Edge, HttpOptions
@@ -47,7 +49,7 @@ def url() -> Iterator[str]:
     tokens = json.dumps({"client": {"token": TOKEN, "scopes": ["*"]}})
     edge = Edge(
         use_cases=fake_world(clock, ids).use_cases,
-        tokens=Tokens(parse_tokens(tokens), clock, anonymous=None),
+        doors=Doors(Tokens(parse_tokens(tokens), clock), Watch(clock)),
         clock=clock,
         ids=ids,
         metrics=Metrics(brand="brAInwav", version="0.1.0"),

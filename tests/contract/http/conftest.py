@@ -9,6 +9,8 @@ import pytest
 
 from cortex.foundation.ids import Uuid7Source
 from cortex.foundation.tenancy import Principal
+from cortex.security.doors import Doors
+from cortex.security.intrusion import Watch
 from cortex.security.tokens import Tokens, parse_tokens
 from cortex.service.http.app import create_app
 from cortex.service.http.options import Edge, HttpOptions
@@ -61,7 +63,9 @@ def serve(tokens: str = TOKENS, anonymous: Principal | None = None) -> Served:
     states = ["ready"]
     edge = Edge(
         use_cases=world.use_cases,
-        tokens=Tokens(parse_tokens(tokens), clock, anonymous=anonymous),
+        doors=Doors(
+            Tokens(parse_tokens(tokens), clock, anonymous=anonymous), Watch(clock)
+        ),
         clock=clock,
         ids=ids,
         metrics=metrics,

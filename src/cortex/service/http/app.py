@@ -26,6 +26,7 @@ from cortex.service.http.middleware.body_limit import BodyLimit
 from cortex.service.http.middleware.boundary import Boundary
 from cortex.service.http.middleware.correlation import Correlation
 from cortex.service.http.middleware.gate import Gate
+from cortex.service.http.middleware.porter import Porter
 from cortex.service.http.options import Edge, HttpOptions
 from cortex.service.http.record import record_of
 from cortex.service.http.routes.audit import AuditRoutes
@@ -76,7 +77,7 @@ def create_app(
         },
         generate_unique_id_function=_operation_id,
     )
-    app.state.door = Door(edge.tokens, Buckets(), edge.clock, options)
+    app.state.door = Door(edge.doors, Buckets(), edge.clock, options)
     for routes in (
         HealthRoutes(edge.use_cases, edge.metrics, options),
         TransferRoutes(edge.use_cases, edge.clock),
@@ -105,6 +106,7 @@ def _middleware(edge: Edge, options: HttpOptions) -> list[Middleware]:
     """Return the layers, outermost first."""
     return [
         Middleware(Correlation, ids=edge.ids),
+        Middleware(Porter, doors=edge.doors, metrics=edge.metrics),
         Middleware(Access, clock=edge.clock, metrics=edge.metrics, log=edge.log),
         Middleware(Boundary, log=edge.log),
         Middleware(Gate, state=edge.state),

@@ -11,8 +11,9 @@ from cortex.foundation.bucket import Buckets, Rate, Verdict
 from cortex.foundation.clock import Clock
 from cortex.foundation.errors import PermissionDenied, RateLimited, Unauthenticated
 from cortex.foundation.tenancy import Namespace, Principal
+from cortex.security.doors import Credentials, Doors
 from cortex.security.scopes import Scope
-from cortex.security.tokens import Tokens
+from cortex.service.http.client_certificates import certificate_of
 from cortex.service.http.options import HttpOptions
 from cortex.service.http.record import RequestRecord, record_of, route_of
 from cortex.usecases.model import CallContext
@@ -41,15 +42,15 @@ class Door:
     """
 
     def __init__(
-        self, tokens: Tokens, buckets: Buckets, clock: Clock, options: HttpOptions
+        self, doors: Doors, buckets: Buckets, clock: Clock, options: HttpOptions
     ) -> None:
         """Take the tokens and the limits."""
-        self._tokens = tokens
+        self._doors = doors
         self._buckets = buckets
         self._clock = clock
         self._options = options
 
-    def admit(self, request: Request) -> Caller:
+    async def admit(self, request: Request) -> Caller:
         """Return the caller.
 
         Raises:
@@ -58,9 +59,9 @@ class Door:
             RateLimited: too many requests of this client.
         """
         token = bearer_token(request.headers.get("authorization"))
-        if token is None and self._tokens.open:
+        if token is None and self._doors.open:
             self._check_host(request.headers.get("host", ""))
-        principal = self._tokens.authenticate(token)
+        principal = await self._doors.authenticate(_credentials(request, token))
         record = record_of(request.scope)
         record.subject = principal.subject
         client = f"{principal.tenant}/{principal.subject}"
@@ -120,10 +121,15 @@ def bearer_token(header: str | None) -> str | None:
 async def resolve_caller(request: Request) -> Caller:
     """Return the admitted caller: the one dependency of every closed route."""
     door = cast("Door", request.app.state.door)
-    return door.admit(request)
+    return await door.admit(request)
 
 
 Admitted = Annotated[Caller, Depends(resolve_caller)]
+
+
+def _credentials(request: Request, token: str | None) -> Credentials:
+    address = "" if request.client is None else request.client.host
+    return Credentials(token, address, certificate_of(request.scope))
 
 
 def _rate_headers(

@@ -7,7 +7,7 @@ from cortex.foundation.bucket import Rate
 from cortex.foundation.clock import Clock
 from cortex.foundation.ids import IdSource
 from cortex.foundation.limits import BODY_BYTES_MAX
-from cortex.security.tokens import Tokens
+from cortex.security.doors import Doors
 from cortex.telemetry.logs import Logger
 from cortex.telemetry.metrics import Metrics
 from cortex.usecases.catalog import UseCases
@@ -74,7 +74,7 @@ class Edge:
     """
 
     use_cases: UseCases
-    tokens: Tokens
+    doors: Doors
     clock: Clock
     ids: IdSource
     metrics: Metrics
