@@ -17,6 +17,7 @@ import cortex
 from cortex.app import App, Phase
 from cortex.bootstrap.doors import Entrance
 from cortex.bootstrap.keys import prepare_home
+from cortex.bootstrap.mcp import MCP_PATH, LazyMcp
 from cortex.bootstrap.rooms import Tools, compose
 from cortex.foundation.bucket import Rate
 from cortex.foundation.clock import Clock, SystemClock
@@ -64,6 +65,9 @@ def build_edge(
         metrics=tools.metrics,
         log=tools.log,
         state=lambda: app.phase.state.value,
+        carried={
+            MCP_PATH: LazyMcp(app.use_cases, settings.max_token_budget, tools.log)
+        },
     )
     options = HttpOptions(
         brand=settings.brand,
@@ -72,6 +76,8 @@ def build_edge(
         max_token_budget=settings.max_token_budget,
     )
     route_stdlib(tools.log, settings.log_level.value, "uvicorn", "asyncio")
+    # Below warnings the SDK tells of each request, which the access log does already.
+    route_stdlib(tools.log, "warning", "mcp")
     config = uvicorn.Config(
         create_app(edge, options),
         lifespan="off",

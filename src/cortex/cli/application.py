@@ -10,6 +10,7 @@ from cortex.cli.context import context
 from cortex.cli.demo.command import demo
 from cortex.cli.doctor import doctor
 from cortex.cli.forget import forget
+from cortex.cli.mcp import mcp
 from cortex.cli.recall import recall
 from cortex.cli.remember import remember
 from cortex.cli.serve import serve
@@ -35,6 +36,7 @@ def build() -> typer.Typer:
         ("forget", forget),
         ("import", import_),
         ("export", export),
+        ("mcp", mcp),
         ("doctor", doctor),
     ):
         program.command(name)(function)

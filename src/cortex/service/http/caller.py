@@ -15,7 +15,7 @@ from cortex.security.doors import Credentials, Doors
 from cortex.security.scopes import Scope
 from cortex.service.http.client_certificates import certificate_of
 from cortex.service.http.options import HttpOptions
-from cortex.service.http.record import RequestRecord, record_of, route_of
+from cortex.service.http.record import record_of, route_of
 from cortex.usecases.model import CallContext
 
 DEFAULT_GROUP = "default"
@@ -64,14 +64,30 @@ class Door:
         principal = await self._doors.authenticate(_credentials(request, token))
         record = record_of(request.scope)
         record.subject = principal.subject
-        client = f"{principal.tenant}/{principal.subject}"
-        if token is None and request.client is not None:
-            client = f"@{request.client.host}"
-        self._charge(client, route_of(request.scope), record)
+        client = _client(request, principal)
+        self._charge(client, route_of(request.scope), record.headers)
         context = CallContext(
             record.correlation_id, principal.subject, record.traceparent
         )
         return Caller(principal, context)
+
+    def charge(self, request: Request, principal: Principal, route: str) -> None:
+        """Take one request for another route from the caller's share of that.
+
+        Raises:
+            RateLimited: nothing is left of it.
+        """
+        self._charge(_client(request, principal), route, [])
+
+    def check_origin(self, request: Request) -> None:
+        """Refuse a foreign web page that asks an open server (MCP requires it).
+
+        Raises:
+            PermissionDenied: the request has the origin of another host.
+        """
+        origin = request.headers.get("origin")
+        if origin is not None and self._doors.open:
+            self._check_host(origin.partition("://")[2])
 
     def _check_host(self, host: str) -> None:
         name = host.lower()
@@ -83,13 +99,15 @@ class Door:
                 hint="Call it as 127.0.0.1 or localhost, or set CORTEX_TOKENS.",
             )
 
-    def _charge(self, client: str, route: str, record: RequestRecord) -> None:
+    def _charge(
+        self, client: str, route: str, headers: list[tuple[bytes, bytes]]
+    ) -> None:
         rate = self._options.route_rates.get(route)
         group = DEFAULT_GROUP if rate is None else route
         rate = rate or self._options.rate
         verdict = self._buckets.take(client, group, rate, self._clock.monotonic())
         reset = self._clock.now() + verdict.reset_seconds
-        record.headers.extend(_rate_headers(group, rate, verdict, reset))
+        headers.extend(_rate_headers(group, rate, verdict, reset))
         if not verdict.allowed:
             raise RateLimited(
                 f"more than {rate.requests} requests in {rate.period_seconds:g} s",
@@ -98,6 +116,13 @@ class Door:
                 endpoint=route,
                 limit=rate.requests,
             )
+
+
+def _client(request: Request, principal: Principal) -> str:
+    """Return whose bucket is charged: a subject's, or a host's without a token."""
+    if "authorization" not in request.headers and request.client is not None:
+        return f"@{request.client.host}"
+    return f"{principal.tenant}/{principal.subject}"
 
 
 def bearer_token(header: str | None) -> str | None:

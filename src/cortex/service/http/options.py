@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from starlette.types import ASGIApp
+
 from cortex.foundation.bucket import Rate
 from cortex.foundation.clock import Clock
 from cortex.foundation.ids import IdSource
@@ -71,6 +73,8 @@ class Edge:
 
     Attributes:
         state: returns ``starting``, ``ready``, ``draining`` or ``stopped``.
+        carried: path → application for admitted POST requests, such as ``/mcp``; it
+            finds the caller by ``cortex.service.admission``.
     """
 
     use_cases: UseCases
@@ -80,3 +84,4 @@ class Edge:
     metrics: Metrics
     log: Logger
     state: Callable[[], str]
+    carried: Mapping[str, ASGIApp] = field(default_factory=dict)
