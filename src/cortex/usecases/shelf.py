@@ -11,23 +11,22 @@ from cortex.foundation.tenancy import Namespace
 from cortex.storage.keyvalue import KeyValue
 from cortex.usecases.snapshot import Pack
 
-_KEY = "pack"
-
 
 @dataclass(frozen=True, slots=True)
 class PackShelf:
-    """Keeps the last pack of each namespace in a key-value store."""
+    """Keeps the last packs of each namespace in a key-value store."""
 
     values: KeyValue
 
-    async def load(self, namespace: Namespace) -> Pack | None:
-        """Return the kept pack, if any."""
-        entry = await self.values.get(_hidden(namespace), _KEY)
+    async def load(self, namespace: Namespace, reach: str) -> Pack | None:
+        """Return the pack kept for callers of that reach, if any."""
+        entry = await self.values.get(_hidden(namespace), reach)
         return None if entry is None else cast("Pack", orjson.loads(entry.value))
 
     async def save(
         self,
         namespace: Namespace,
+        reach: str,
         pack: Mapping[str, JsonValue],
         *,
         ttl_seconds: float,
@@ -35,11 +34,11 @@ class PackShelf:
         """Keep a pack for at most ``ttl_seconds``."""
         value = canonical_json(dict(pack))
         where = _hidden(namespace)
-        await self.values.put(where, _KEY, value, ttl_seconds=ttl_seconds)
+        await self.values.put(where, reach, value, ttl_seconds=ttl_seconds)
 
     async def drop(self, namespace: Namespace) -> None:
-        """Forget the kept pack."""
-        await self.values.delete(_hidden(namespace), _KEY)
+        """Forget the packs of the namespace, whatever their reach."""
+        await self.values.clear(_hidden(namespace))
 
 
 def _hidden(namespace: Namespace) -> Namespace:

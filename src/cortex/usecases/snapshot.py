@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol, cast
 
-from cortex.foundation.canonical import JsonValue, canonical_json
+from cortex.foundation.canonical import JsonValue, canonical_json, sha256_hex
 from cortex.foundation.clock import Clock
 from cortex.foundation.errors import PayloadTooLarge, Unavailable
 from cortex.foundation.tenancy import Namespace, Principal
@@ -41,20 +41,20 @@ class Signs(Protocol):
 
 
 class Shelf(Protocol):
-    """Keeps the last pack of a namespace across restarts."""
+    """Keeps the last packs of a namespace across restarts, one for each reach."""
 
-    async def load(self, namespace: Namespace) -> Pack | None:
-        """Return the kept pack, if any."""
+    async def load(self, namespace: Namespace, reach: str) -> Pack | None:
+        """Return the pack kept for callers of that reach, if any."""
         ...
 
     async def save(
-        self, namespace: Namespace, pack: Pack, *, ttl_seconds: float
+        self, namespace: Namespace, reach: str, pack: Pack, *, ttl_seconds: float
     ) -> None:
         """Keep a pack for at most ``ttl_seconds``."""
         ...
 
     async def drop(self, namespace: Namespace) -> None:
-        """Forget the kept pack."""
+        """Forget the packs of the namespace, whatever their reach."""
         ...
 
 
@@ -99,7 +99,7 @@ class Snapshot:
         self._signer = signer
         self._clock = clock
         self._options = options
-        self._made_here: dict[Namespace, str] = {}
+        self._made_here: dict[tuple[Namespace, str], str] = {}
 
     async def __call__(
         self, principal: Principal, since: str | None = None
@@ -110,10 +110,10 @@ class Snapshot:
             PayloadTooLarge: over the size cap even without facts and resources.
             Unavailable: the store is down and no earlier pack is kept.
         """
-        namespace = principal.namespace()
-        kept = await self._kept(namespace)
+        namespace, reach = principal.namespace(), _reach(principal)
+        kept = await self._kept(namespace, reach)
         if kept is not None and since == kept["generated_at"] and self._in_time(kept):
-            here = self._made_here.get(namespace) == kept["generated_at"]
+            here = self._made_here.get((namespace, reach)) == kept["generated_at"]
             return self._resigned(kept, "cached" if here else "restored")
         try:
             pack = await self._build(principal, namespace)
@@ -123,18 +123,18 @@ class Snapshot:
             return self._resigned(kept, "stale")
         # Kept ten times as long as it is fresh: a stale pack beats none.
         kept_seconds = self._options.ttl_seconds * 10
-        await self._shelf.save(namespace, pack, ttl_seconds=kept_seconds)
-        self._made_here[namespace] = cast("str", pack["generated_at"])
+        await self._shelf.save(namespace, reach, pack, ttl_seconds=kept_seconds)
+        self._made_here[namespace, reach] = cast("str", pack["generated_at"])
         return pack
 
     async def invalidate(self, namespace: Namespace) -> None:
         """Drop the kept pack: something in it was changed or forgotten."""
-        self._made_here.pop(namespace, None)
+        # Which packs this process made is left: a dropped one is never asked for.
         await self._shelf.drop(namespace)
 
-    async def _kept(self, namespace: Namespace) -> Pack | None:
+    async def _kept(self, namespace: Namespace, reach: str) -> Pack | None:
         try:
-            pack = await self._shelf.load(namespace)
+            pack = await self._shelf.load(namespace, reach)
         except Unavailable:
             return None
         return pack if pack is not None and self._signer.verify(pack) else None
@@ -185,6 +185,15 @@ class Snapshot:
                 "freshness": "fresh",
             }
         )
+
+
+def _reach(principal: Principal) -> str:
+    """Name what a caller may see: a pack lists resources, so it is for its like."""
+    held = {
+        "scopes": [*sorted(principal.scopes)],
+        "namespaces": [*sorted(principal.namespaces)],
+    }
+    return sha256_hex(canonical_json(held))
 
 
 def _fact(memory: Memory) -> Pack | None:

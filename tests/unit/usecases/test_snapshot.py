@@ -31,16 +31,18 @@ class FakeClock:
 
 class Shelf:
     def __init__(self) -> None:
-        self.kept: dict[Namespace, dict] = {}
+        self.kept: dict[tuple[Namespace, str], dict] = {}
 
-    async def load(self, namespace):
-        return self.kept.get(namespace)
+    async def load(self, namespace, reach):
+        return self.kept.get((namespace, reach))
 
-    async def save(self, namespace, pack, *, ttl_seconds):
-        self.kept[namespace] = pack
+    async def save(self, namespace, reach, pack, *, ttl_seconds):
+        self.kept[namespace, reach] = pack
 
     async def drop(self, namespace):
-        self.kept.pop(namespace, None)
+        self.kept = {
+            key: kept for key, kept in self.kept.items() if key[0] != namespace
+        }
 
 
 class World:
@@ -136,11 +138,26 @@ async def test_a_store_that_is_down_gives_the_last_pack_as_stale(world):
     assert (await snapshot(ANNA))["freshness"] == "stale"
 
 
+async def test_a_kept_pack_is_for_callers_of_the_same_reach(world):
+    world.resources = [Resource("database:notes", "database", "notes", "u", {})]
+    snapshot = world.snapshot()
+    wide = await snapshot(ANNA)
+    world.resources = []
+    bob = Principal("bob", "acme", frozenset({"context"}))
+    assert (await snapshot(bob, wide["generated_at"]))["resources"] == []
+    assert (await snapshot(ANNA, wide["generated_at"]))["freshness"] == "cached"
+    world.down = True
+    assert (await snapshot(bob))["resources"] == []
+    eve = Principal("eve", "acme", frozenset({"context"}), ("default",))
+    with pytest.raises(Unavailable):
+        await snapshot(eve)
+
+
 async def test_a_forged_pack_on_the_shelf_is_not_used(world):
     snapshot = world.snapshot()
     first = await snapshot(ANNA)
-    namespace = ANNA.namespace()
-    world.shelf.kept[namespace] = {**first, "summary": "forged"}
+    [key] = world.shelf.kept
+    world.shelf.kept[key] = {**first, "summary": "forged"}
     assert (await snapshot(ANNA, first["generated_at"]))["freshness"] == "fresh"
 
 
