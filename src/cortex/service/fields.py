@@ -128,11 +128,18 @@ def _bounded_json(bytes_max: int) -> Any:
     return check
 
 
+def _whole(value: object) -> object:
+    """Read 5.0 as 5: JSON has one kind of number, and some writers add the point."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
 def _integers(value: object) -> Iterator[int]:
     return (number for number in _numbers(value) if isinstance(number, int))
 
 
-Integer = Annotated[int, Strict()]
+Integer = Annotated[int, Strict(), BeforeValidator(_whole)]
 Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 Flag = Annotated[bool, Strict()]
 
