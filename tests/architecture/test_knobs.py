@@ -8,10 +8,16 @@ from pathlib import Path
 import pytest
 
 from cortex.settings import OpenAI, Settings
+from cortex.settings.doors import IssuerSettings, Tls
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS_MAX = 60
-KNOBS = [*Settings.model_fields, *(f"openai.{n}" for n in OpenAI.model_fields)]
+KNOBS = [
+    *Settings.model_fields,
+    *(f"openai.{n}" for n in OpenAI.model_fields),
+    *(f"tls.{n}" for n in Tls.model_fields),
+    *(f"issuers.{n}" for n in IssuerSettings.model_fields),
+]
 
 READERS = "\n".join(
     path.read_text(encoding="utf-8")

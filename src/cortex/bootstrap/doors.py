@@ -1,13 +1,11 @@
 """The ways in: tokens, issuers and certificates behind one door, watched."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import httpx
 
 from cortex.app import Loop, opened
 from cortex.bootstrap.stores import Stores
 from cortex.foundation.clock import Clock
+from cortex.foundation.errors import ValidationError
 from cortex.foundation.ids import IdSource
 from cortex.foundation.lifecycle import Component
 from cortex.foundation.tenancy import ALL_SCOPES, Principal
@@ -15,22 +13,20 @@ from cortex.security.authorization import Authorization
 from cortex.security.doors import Doors
 from cortex.security.intrusion import Watch
 from cortex.security.intrusion_reports import IntrusionReports
-from cortex.security.mtls import CertificateIdentities, CertificateRule
+from cortex.security.jwt import ClaimRules
+from cortex.security.mtls import (
+    CertificateIdentities,
+    CertificateRule,
+    NameKind,
+    TlsFiles,
+)
 from cortex.security.oidc import HttpFetch, Issuer, JwtVerifier
+from cortex.security.policy import Policy
 from cortex.security.policy_file import parse_policy
 from cortex.security.token_store import TokenStore, TokenStoreOptions
 from cortex.security.tokens import Tokens
 from cortex.settings import Settings
 from cortex.telemetry.logs import Logger
-
-
-@dataclass(frozen=True, slots=True)
-class WaysIn:
-    """What settings say beyond static tokens."""
-
-    issuers: Sequence[Issuer] = ()
-    certificates: Sequence[CertificateRule] = ()
-    policy: str = ""
 
 
 class Entrance:
@@ -43,10 +39,12 @@ class Entrance:
         *,
         clock: Clock,
         ids: IdSource,
-        ways: WaysIn | None = None,
     ) -> None:
-        """Nothing is opened yet."""
-        ways = ways or WaysIn()
+        """Read the policy; nothing is opened yet.
+
+        Raises:
+            ValidationError: the policy file or a rule cannot work as it reads.
+        """
         names = frozenset(record.name for record in settings.token_records())
         self._clock = clock
         self._http = httpx.AsyncClient()
@@ -62,11 +60,12 @@ class Entrance:
             static_tokens(settings, clock),
             self.watch,
             issued=self.tokens,
-            jwt=JwtVerifier(ways.issuers, fetch=fetch, clock=clock),
-            certificates=CertificateIdentities(ways.certificates, clock=clock),
+            jwt=JwtVerifier(issuers(settings), fetch=fetch, clock=clock),
+            certificates=CertificateIdentities(
+                certificate_rules(settings), clock=clock
+            ),
         )
-        policy = parse_policy(ways.policy) if ways.policy else None
-        self.authorization = Authorization(clock, policy)
+        self.authorization = Authorization(clock, policy(settings))
         self._reports = IntrusionReports(
             self.watch, stores.database, clock=clock, ids=ids
         )
@@ -88,5 +87,76 @@ def static_tokens(settings: Settings, clock: Clock) -> Tokens:
     return Tokens(settings.token_records(), clock, anonymous=anonymous)
 
 
+def issuers(settings: Settings) -> list[Issuer]:
+    """Return the OpenID Connect issuers that the settings name."""
+    return [
+        Issuer(
+            ClaimRules(
+                name=name,
+                issuer=one.issuer,
+                audiences=one.audiences,
+                scope_prefix=one.scope_prefix,
+                roles_claim=one.roles_claim,
+                roles=one.roles,
+                tenant_claim=one.tenant_claim,
+                tenant=one.tenant,
+                tenants=one.tenants,
+                namespaces=one.namespaces,
+            ),
+            one.keys_url,
+        )
+        for name, one in settings.issuers.items()
+    ]
+
+
+def certificate_rules(settings: Settings) -> list[CertificateRule]:
+    """Return whose client certificates are, by their names."""
+    return [
+        CertificateRule(
+            NameKind(rule.kind),
+            rule.pattern,
+            name=rule.name,
+            scopes=rule.scopes,
+            tenant=rule.tenant,
+            namespaces=rule.namespaces,
+        )
+        for rule in settings.tls.rules
+    ]
+
+
+def policy(settings: Settings) -> Policy | None:
+    """Return the policy in force; None lets a held scope be enough."""
+    path = settings.policy_file
+    if path is None:
+        return None
+    try:
+        text = path.expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"the policy file {path} cannot be read: {error}"
+        raise ValidationError(message, field="policy_file") from error
+    return parse_policy(text)
+
+
+def tls_files(settings: Settings) -> TlsFiles | None:
+    """Return what serves HTTPS; None serves HTTP.
+
+    Raises:
+        ValidationError: a certificate without its key, or the reverse.
+    """
+    tls = settings.tls
+    if tls.certificate is None and tls.key is None:
+        return None
+    if tls.certificate is None or tls.key is None:
+        message = "tls needs both certificate and key"
+        raise ValidationError(message, field="tls")
+    return TlsFiles(
+        certificate=tls.certificate.expanduser(),
+        key=tls.key.expanduser(),
+        client_authorities=tls.client_authorities,
+        revocations=tls.revocations,
+        clients_required=tls.clients_required,
+    )
+
+
 async def _nothing() -> None:
-    return
+    """Start a part that needs no starting."""

@@ -4,18 +4,20 @@ import asyncio
 import multiprocessing
 import signal
 import socket
+import ssl
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import TypeAlias
 
 import uvicorn
 import uvloop
 
 import cortex
 from cortex.app import App, Phase
-from cortex.bootstrap.doors import Entrance
+from cortex.bootstrap.doors import Entrance, tls_files
 from cortex.bootstrap.keys import prepare_home
 from cortex.bootstrap.mcp import MCP_PATH, LazyMcp
 from cortex.bootstrap.rooms import Tools, compose
@@ -24,13 +26,19 @@ from cortex.foundation.clock import Clock, SystemClock
 from cortex.foundation.errors import CortexError
 from cortex.foundation.ids import Uuid7Source
 from cortex.memory.ranking import RankingConfig
+from cortex.security.mtls import server_context
 from cortex.service.http.app import create_app
+from cortex.service.http.client_certificates import CertificateProtocol
 from cortex.service.http.options import Edge, HttpOptions
 from cortex.service.http.server import KEEP_ALIVE_SECONDS, Server, listen
 from cortex.service.http.workers import Supervisor
 from cortex.settings import Settings, load
 from cortex.telemetry.logs import LogOptions, build_logger, route_stdlib
 from cortex.telemetry.metrics import Metrics
+
+TlsFactory: TypeAlias = Callable[
+    [uvicorn.Config, Callable[[], ssl.SSLContext]], ssl.SSLContext
+]
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -80,11 +88,12 @@ def build_edge(
     route_stdlib(tools.log, "warning", "mcp")
     config = uvicorn.Config(
         create_app(edge, options),
+        ssl_context_factory=_tls(settings),
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
-        http="httptools",
+        http=CertificateProtocol,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=round(settings.drain_seconds),
     )
@@ -107,7 +116,8 @@ def serve(overrides: Mapping[str, object]) -> int:
     except (CortexError, OSError) as error:
         return _refused(error)
     host, port = bound.getsockname()[:2]
-    print(f"Cortex {cortex.__version__} on http://{host}:{port}", file=sys.stderr)  # noqa: T201
+    scheme = "http" if settings.tls.certificate is None else "https"
+    print(f"Cortex {cortex.__version__} on {scheme}://{host}:{port}", file=sys.stderr)  # noqa: T201
     if settings.workers == 1 and not reload:
         return _run(settings, bound)
     supervisor = Supervisor(
@@ -142,6 +152,14 @@ def _build(
     )
     app, entrance = compose(settings, tools, ranking)
     return app, tools, entrance
+
+
+def _tls(settings: Settings) -> TlsFactory | None:
+    """Return what makes the TLS context; None serves HTTP."""
+    files = tls_files(settings)
+    if files is None:
+        return None
+    return lambda _config, _default: server_context(files)
 
 
 def _run(settings: Settings, bound: socket.socket) -> int:

@@ -1,23 +1,32 @@
 """The ledger and what feeds it: every event of the outbox becomes an entry, once."""
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from cortex.app import Loop, opened
 from cortex.bootstrap.stores import Stores
 from cortex.bus.events import Event
 from cortex.foundation.clock import Clock
-from cortex.foundation.errors import CortexError
+from cortex.foundation.errors import CortexError, ValidationError
 from cortex.foundation.ids import IdSource
 from cortex.foundation.lifecycle import Component
+from cortex.ledger.archive import Archive
 from cortex.ledger.log import Ledger, LedgerContext
+from cortex.ledger.objects import FolderObjects
 from cortex.ledger.options import LedgerOptions
 from cortex.settings import Settings
 from cortex.storage.relay import Relay
 from cortex.telemetry.logs import Logger
 from cortex.usecases.audit import Audit, LedgerRoom
 
+FILE_SCHEME = "file://"
+
 LEDGER_UPKEEP_SECONDS = 60.0
 """Between two looks at rotation, archive and snapshots."""
+
+EVENTS_TOGETHER = 128
+"""Events recorded at once: they share the ledger's commits."""
 
 RELAY_NAME = "ledger"
 """Name of the cursor; it stays over releases."""
@@ -37,13 +46,16 @@ class Trust:
     ) -> None:
         """Nothing is opened yet."""
         self._home = settings.home_folder
+        pins = settings.ledger_pins or self._home / "pins"
+        self._pins = pins.expanduser()
+        self._archive = archive_at(settings.ledger_archive)
         self._clock = clock
         self._ids = ids
         self._log = log
         self.room = LedgerRoom()
         self.audit = Audit(self.room)
         self._relay: Relay[Event] = Relay(stores.database, Event.from_json, clock=clock)
-        self._relay.subscribe(RELAY_NAME, self.audit.keep)
+        self._relay.subscribe(RELAY_NAME, self.audit.keep, together=EVENTS_TOGETHER)
 
     def components(self) -> tuple[Component, ...]:
         """Return the parts in the order they start."""
@@ -58,8 +70,8 @@ class Trust:
         return Loop(name, run, self._clock, self._log).component()
 
     async def _open(self) -> None:
-        context = LedgerContext(self._clock, self._ids)
-        options = LedgerOptions(pins=self._home / "pins")
+        context = LedgerContext(self._clock, self._ids, archive=self._archive)
+        options = LedgerOptions(pins=self._pins)
         try:
             self.room.opened(await Ledger.open(self._home, context, options))
         except CortexError as error:
@@ -81,3 +93,20 @@ class Trust:
             await self._clock.sleep(LEDGER_UPKEEP_SECONDS)
             if not self.room.fault:
                 await self.room.ledger.upkeep.run()
+
+
+def archive_at(place: str) -> Archive | None:
+    """Return the ledger's archive at a folder or ``file://`` URL; None for nowhere.
+
+    Raises:
+        ValidationError: the place is of a kind that is not spoken here.
+    """
+    if not place:
+        return None
+    if place.startswith(FILE_SCHEME):
+        place = unquote(urlsplit(place).path)
+    if "://" in place or not place:
+        message = f"{place!r} is no place for an archive"
+        hint = "Name a folder, or a file:// URL."
+        raise ValidationError(message, hint=hint, field="ledger_archive")
+    return Archive(FolderObjects(Path(place).expanduser()))

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 import cortex
-from cortex.cli import config, models, sessions
+from cortex.cli import config, ledger, models, policy, sessions, tokens
 from cortex.cli.context import context
 from cortex.cli.demo.command import demo
 from cortex.cli.doctor import doctor
@@ -43,6 +43,9 @@ def build() -> typer.Typer:
     program.add_typer(sessions.build(), name="sessions")
     program.add_typer(models.build(), name="models")
     program.add_typer(config.build(), name="config")
+    program.add_typer(ledger.build(), name="ledger")
+    program.add_typer(tokens.build(), name="tokens")
+    program.add_typer(policy.build(), name="policy")
     return program
 
 

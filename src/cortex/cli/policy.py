@@ -34,7 +34,9 @@ class Question:
         list[str] | None, typer.Option(help="A role the token claims; repeatable.")
     ] = None
     resource: Annotated[str, typer.Option(help="Such as memory/0192….")] = ""
-    namespace: Annotated[str | None, typer.Option("--namespace", "-n")] = None
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", "-n", help="Namespace it touches.")
+    ] = None
     attribute: Annotated[
         list[str] | None,
         typer.Option("--attribute", "-a", help="NAME=VALUE; repeatable."),

@@ -7,7 +7,6 @@ A name nobody reads is refused, with the closest one that somebody does.
 """
 
 import difflib
-import ipaddress
 import json
 import os
 import re
@@ -30,7 +29,8 @@ from pydantic_settings import (
 )
 
 from cortex.security.tokens import TokenRecord, parse_tokens
-from cortex.settings.checks import faults, production_faults
+from cortex.settings.checks import faults, is_loopback, production_faults
+from cortex.settings.doors import IssuerSettings, Tls
 from cortex.settings.errors import ConfigurationError
 
 __all__ = [
@@ -212,6 +212,22 @@ class Settings(BaseSettings):
     fs_roots: dict[str, Path] = Field(
         default_factory=dict, description="Folders readable under /fs, by name."
     )
+    ledger_pins: Path | None = Field(
+        None, description="Folder of the pinned ledger head; better on another disk."
+    )
+    policy_file: Path | None = Field(
+        None, description="Who may do what, where and when; scopes decide without."
+    )
+    issuers: dict[str, IssuerSettings] = Field(
+        default_factory=dict, description="OpenID Connect issuers let in, by name."
+    )
+    tls: Tls = Field(default_factory=Tls, description="HTTPS and client certificates.")
+
+    ledger_archive: str = Field(
+        default="",
+        description="Folder (or file:// URL) that entries of the ledger move to when "
+        "they are a month old.",
+    )
 
     @field_validator("tokens", mode="before")
     @classmethod
@@ -248,8 +264,14 @@ class Settings(BaseSettings):
         return (
             self.env is not Environment.PRODUCTION
             and is_loopback(self.host)
-            and not self.tokens.get_secret_value().strip()
+            and not self.has_credentials
         )
+
+    @property
+    def has_credentials(self) -> bool:
+        """Return whether any way to prove who one is was set up."""
+        named = self.tokens.get_secret_value().strip()
+        return bool(named or self.issuers or self.tls.rules)
 
     def token_records(self) -> tuple[TokenRecord, ...]:
         """Return the tokens, hashed."""
@@ -340,16 +362,6 @@ def load(overrides: Mapping[str, object] | None = None) -> Loaded:
     return Loaded(settings, sources)
 
 
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine can reach ``host``."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
 def _file_layer() -> dict[str, Any]:
     explicit = os.environ.get("CORTEX_CONFIG")
     path = Path(explicit or "cortex.toml").expanduser()
@@ -421,7 +433,7 @@ def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
 
 def _leaves(values: Mapping[str, Any]) -> Iterator[str]:
     for key, value in values.items():
-        if isinstance(value, Mapping) and key == "openai":
+        if isinstance(value, Mapping) and key in {"openai", "tls"}:
             yield from (f"{key}.{name}" for name in value)
         else:
             yield key
@@ -452,7 +464,8 @@ def _read_key(path: Path) -> bytes:
 
 
 def _described(settings: Settings, sources: Mapping[str, str]) -> Iterator[Described]:
-    for path, model in (("", settings), ("openai", settings.openai)):
+    nested = (("openai", settings.openai), ("tls", settings.tls))
+    for path, model in (("", settings), *nested):
         for name, field in type(model).model_fields.items():
             value = getattr(model, name)
             if isinstance(value, BaseModel):

@@ -1,5 +1,6 @@
 """What must hold before a server may start with some settings."""
 
+import ipaddress
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,8 +34,11 @@ def production_faults(settings: "Settings") -> Iterator[str]:
             "CORTEX_ENV=production needs an explicit signing key "
             "(CORTEX_SIGNING_KEY or CORTEX_SIGNING_KEY_FILE)"
         )
-    if not settings.tokens.get_secret_value().strip():
-        yield "CORTEX_ENV=production needs CORTEX_TOKENS: nobody may call it otherwise"
+    if not settings.has_credentials:
+        yield (
+            "CORTEX_ENV=production needs CORTEX_TOKENS, issuers or client "
+            "certificates: nobody may call it otherwise"
+        )
     elif any(not record.strong for record in _records(settings)):
         yield "CORTEX_ENV=production refuses tokens shorter than 16 characters"
     if key is None and file is not None and _open_to_others(file.expanduser()):
@@ -52,4 +56,14 @@ def _open_to_others(path: Path) -> bool:
     try:
         return bool(path.stat().st_mode & stat.S_IRWXO)
     except OSError:
+        return False
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach ``host``."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
         return False

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from cortex.foundation.clock import Clock
-from cortex.foundation.errors import Conflict, CortexError, NotFound
+from cortex.foundation.errors import Conflict, CortexError, NotFound, Unavailable
 from cortex.storage import outbox
 from cortex.storage.outbox import DeadLetter, Failure, Journal, Retention, Row
 from cortex.storage.sqlite import Connection, Database
@@ -26,6 +26,12 @@ TRIES_MAX = 5
 
 RETRY_SECONDS = 0.1
 """Pause before the second try; it doubles with each further one."""
+
+UNAVAILABLE_SECONDS_MAX = 30.0
+"""Longest pause before an unavailable subscriber is asked again."""
+
+WAITS_DOUBLED = 16
+"""Pauses that double; by then the longest is reached."""
 
 POLL_SECONDS = 1.0
 """Seconds until a commit of another process is noticed; own commits wake at once."""
@@ -63,6 +69,7 @@ class _Subscriber(Generic[T]):
     handler: Handler[T]
     types: frozenset[str] | None
     durable: bool
+    together: int = 1
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     position: int | None = None
     saved: int = 0
@@ -102,6 +109,7 @@ class Relay(Generic[T]):
         *,
         types: Collection[str] | None = None,
         durable: bool = True,
+        together: int = 1,
     ) -> None:
         """Call ``handler`` with each event, or each of the given types.
 
@@ -111,6 +119,8 @@ class Relay(Generic[T]):
             types: event names; None means all.
             durable: keep a cursor in the file, and begin with the oldest event kept;
                 else begin with the next event and forget all at the end.
+            together: events offered at once, begun in order; for handlers that are
+                faster in company, such as those that share a commit.
 
         Raises:
             Conflict: the name is taken.
@@ -118,7 +128,7 @@ class Relay(Generic[T]):
         if name in self._subscribers:
             raise Conflict(f"the outbox has a subscriber named {name!r} already")
         wanted = None if types is None else frozenset(types)
-        subscriber = _Subscriber(name, handler, wanted, durable)
+        subscriber = _Subscriber(name, handler, wanted, durable, together)
         self._subscribers[name] = subscriber
         if self._tasks is not None:
             self._tasks.create_task(self._serve(subscriber), name=f"relay-{name}")
@@ -282,12 +292,15 @@ class Relay(Generic[T]):
         rows = await self._database.read(
             lambda c: outbox.read_after(c, start, BATCH_EVENTS_MAX)
         )
-        for row in rows:
+        for at in range(0, len(rows), known.together):
             if not self._is_served(known):
                 break
-            if known.types is None or row.type in known.types:
-                await self._deliver(known, row)
-            known.position = row.position
+            chunk = rows[at : at + known.together]
+            wanted = (r for r in chunk if known.types is None or r.type in known.types)
+            await asyncio.gather(*(self._deliver(known, row) for row in wanted))
+            if not self._is_served(known):
+                break  # some were given up; all of the chunk is offered again
+            known.position = chunk[-1].position
         await self._save(known)
         return bool(rows)
 
@@ -302,16 +315,26 @@ class Relay(Generic[T]):
             await self._tell_progress()
 
     async def _deliver(self, known: _Subscriber[T], row: Row) -> None:
-        """Offer one event until it is taken, or bury it."""
-        tries = 0
+        """Offer one event until it is taken, or bury it.
+
+        A subscriber that is unavailable is waited for: its events are not at fault.
+        """
+        tries = waits = 0
         while True:
-            tries += 1
             try:
                 await known.handler(self._decode(row.body))
+            except Unavailable:
+                waits += 1
+                pause = self._options.retry_seconds * 2 ** min(waits, WAITS_DOUBLED)
+                await self._clock.sleep(min(pause, UNAVAILABLE_SECONDS_MAX))
+                if not self._is_served(known):
+                    return
+                continue
             except Exception as error:  # noqa: BLE001 - worker loop: kept as dead letter
                 reason = f"{type(error).__name__}: {error}"
             else:
                 return
+            tries += 1
             if tries >= self._options.tries_max:
                 break
             await self._clock.sleep(self._options.retry_seconds * 2 ** (tries - 1))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cortex.bus.events import Event
-from cortex.foundation.errors import Conflict, NotFound
+from cortex.foundation.errors import Conflict, NotFound, Unavailable
 from cortex.foundation.ids import Uuid7Source
 from cortex.storage.outbox import append
 from cortex.storage.relay import Relay, RelayOptions
@@ -305,3 +305,57 @@ async def test_a_relay_outlives_an_outage_of_its_database(
             clock.advance(2.0)
             await asyncio.sleep(0.002)
     assert path.exists()
+
+
+async def test_an_unavailable_subscriber_is_waited_for_and_loses_nothing(
+    database: Database, clock: ManualClock, make: Callable[[str], Event]
+) -> None:
+    taken: list[object] = []
+    down, asked = True, 0
+
+    async def handler(event: Event) -> None:
+        nonlocal asked
+        asked += 1
+        if down:
+            message = "the ledger takes no entries"
+            raise Unavailable(message)
+        taken.append(event.data["key"])
+
+    relay = relay_of(database, clock, tries_max=2)
+    relay.subscribe("ledger", handler)
+    await database.write(adding(make("a"), make("b")))
+    async with running(relay):
+        while asked < 10:
+            clock.advance(40.0)
+            await asyncio.sleep(0)
+        assert taken == []
+        assert await relay.journal.dead_letters(limit=10) == []
+        down = False
+        while len(taken) < 2:
+            clock.advance(40.0)
+            await asyncio.sleep(0)
+        await relay.caught_up()
+        assert taken == ["a", "b"]
+
+
+async def test_events_offered_together_begin_in_order(
+    database: Database, clock: ManualClock, make: Callable[[str], Event]
+) -> None:
+    begun: list[object] = []
+    under_way = most = 0
+
+    async def handler(event: Event) -> None:
+        nonlocal under_way, most
+        begun.append(event.data["key"])
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0)
+        under_way -= 1
+
+    relay = relay_of(database, clock)
+    relay.subscribe("ledger", handler, together=8)
+    await database.write(adding(*(make(f"{n}") for n in range(100))))
+    async with running(relay):
+        await relay.caught_up()
+    assert begun == [f"{n}" for n in range(100)]
+    assert most == 8
