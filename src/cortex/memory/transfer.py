@@ -8,7 +8,7 @@ field and the reason, and harms no other.
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
@@ -223,7 +223,8 @@ def _new_memory(record: Mapping[str, Any]) -> NewMemory:
 
 def _restored(record: Mapping[str, Any]) -> Restored | None:
     """Return the past of an exported line; a line without one begins anew."""
-    memory_id = _name(record, "id")
+    memory_id = _id(record)
+    tier = _choice(record, "tier", Tier)
     if memory_id is None:
         return None
     count = record.get("access_count")
@@ -237,7 +238,7 @@ def _restored(record: Mapping[str, Any]) -> Restored | None:
     return Restored(
         id=memory_id,
         dedupe=dedupe,
-        tier=_choice(record, "tier", Tier),
+        tier=tier,
         created_at=times["created_at"],
         updated_at=times["updated_at"],
         accessed_at=times["accessed_at"],
@@ -248,7 +249,7 @@ def _restored(record: Mapping[str, Any]) -> Restored | None:
 
 def _new_session(record: Mapping[str, Any]) -> NewSession:
     return NewSession(
-        id=_name(record, "id"),
+        id=_id(record),
         title=_text(record, "title", NAME_CHARACTERS_MAX) or "",
         user_id=_name(record, "user_id"),
         agent_id=_name(record, "agent_id"),
@@ -287,6 +288,14 @@ def _name(record: Mapping[str, Any], name: str) -> str | None:
     return _text(record, name, NAME_CHARACTERS_MAX)
 
 
+def _id(record: Mapping[str, Any]) -> str | None:
+    """Read an id; an empty one could be neither listed nor asked for."""
+    value = _name(record, "id")
+    if value == "":
+        raise _wrong("id", "must not be empty")
+    return value
+
+
 def _namespace(record: Mapping[str, Any]) -> str | None:
     return _name(record, "namespace")
 
@@ -314,7 +323,7 @@ def _positive(record: Mapping[str, Any], name: str) -> float | None:
 
 
 def _time(record: Mapping[str, Any], name: str) -> float | None:
-    """Read epoch seconds, or an ISO 8601 time with its offset."""
+    """Read epoch seconds, or an ISO 8601 time; without a zone it is UTC."""
     value = record.get(name)
     if not isinstance(value, str):
         return _number(record, name)
@@ -323,7 +332,7 @@ def _time(record: Mapping[str, Any], name: str) -> float | None:
     except ValueError as error:
         raise _wrong(name, "must be epoch seconds or an ISO 8601 time") from error
     if moment.tzinfo is None:
-        raise _wrong(name, "needs an offset from UTC, such as Z or +02:00")
+        moment = moment.replace(tzinfo=UTC)
     return moment.timestamp()
 
 
