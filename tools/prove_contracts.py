@@ -50,6 +50,11 @@ VIOLATIONS = (
         "cortex/memory/model.py",
         "import cortex.memory.recall",
     ),
+    Violation(
+        "one surface imports another",
+        "cortex/service/mcp/resources.py",
+        "import cortex.service.http.answers",
+    ),
     Violation("framework in a room", "cortex/memory/recall.py", "import fastapi"),
     Violation("clock in a decision", "cortex/memory/ranking.py", "import time"),
     Violation("logging in a decision", "cortex/memory/packing.py", "import logging"),
