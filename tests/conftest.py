@@ -1,4 +1,4 @@
-"""A real server in its own process, with a home folder of its own."""
+"""Real servers in their own processes, each with a home folder of its own."""
 
 import os
 import signal
