@@ -68,6 +68,7 @@ def build_edge(
     edge = Edge(
         use_cases=app.use_cases,
         doors=entrance.doors,
+        authorization=entrance.authorization,
         clock=time,
         ids=tools.ids,
         metrics=tools.metrics,

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from cortex.cli.application import build
 from cortex.foundation.ids import Uuid7Source
+from cortex.security.authorization import Authorization
 from cortex.security.doors import Doors
 from cortex.security.intrusion import Watch
 from cortex.security.tokens import Tokens, parse_tokens
@@ -50,6 +51,7 @@ def url() -> Iterator[str]:
     edge = Edge(
         use_cases=fake_world(clock, ids).use_cases,
         doors=Doors(Tokens(parse_tokens(tokens), clock), Watch(clock)),
+        authorization=Authorization(clock),
         clock=clock,
         ids=ids,
         metrics=Metrics(brand="brAInwav", version="0.1.0"),

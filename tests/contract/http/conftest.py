@@ -9,6 +9,7 @@ import pytest
 
 from cortex.foundation.ids import Uuid7Source
 from cortex.foundation.tenancy import Principal
+from cortex.security.authorization import Authorization
 from cortex.security.doors import Doors
 from cortex.security.intrusion import Watch
 from cortex.security.tokens import Tokens, parse_tokens
@@ -66,6 +67,7 @@ def serve(tokens: str = TOKENS, anonymous: Principal | None = None) -> Served:
         doors=Doors(
             Tokens(parse_tokens(tokens), clock, anonymous=anonymous), Watch(clock)
         ),
+        authorization=Authorization(clock),
         clock=clock,
         ids=ids,
         metrics=metrics,

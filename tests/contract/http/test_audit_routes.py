@@ -15,6 +15,8 @@ from cortex.ledger.log import Ledger, LedgerContext
 from cortex.ledger.model import SystemEvent
 from cortex.ledger.options import LedgerOptions
 from cortex.ledger.proof import verify_proof
+from cortex.security.doors import Doors
+from cortex.security.intrusion import Watch
 from cortex.security.tokens import Tokens, parse_tokens
 from cortex.usecases.audit import Audit, LedgerRoom
 
@@ -430,7 +432,7 @@ async def test_published_tiles_are_served_and_nothing_else(api, served, ledger):
     tokens = '{"a": {"token": "auditor-token-012345", "scopes": ["audit"]}}'
     served.edge = replace(
         served.edge,
-        tokens=Tokens(parse_tokens(tokens), served.clock, anonymous=None),
+        doors=Doors(Tokens(parse_tokens(tokens), served.clock), Watch(served.clock)),
     )
     async with served.client("auditor-token-012345") as auditor:
         hashes = await auditor.get("/audit/log-tiles/tile/0/000.p/1")

@@ -78,7 +78,9 @@ def create_app(
         },
         generate_unique_id_function=_operation_id,
     )
-    app.state.door = Door(edge.doors, Buckets(), edge.clock, options)
+    app.state.door = Door(
+        edge.doors, edge.authorization, Buckets(), edge.clock, options
+    )
     for routes in (
         HealthRoutes(edge.use_cases, edge.metrics, options),
         TransferRoutes(edge.use_cases, edge.clock),

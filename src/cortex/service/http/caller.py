@@ -11,8 +11,10 @@ from cortex.foundation.bucket import Buckets, Rate, Verdict
 from cortex.foundation.clock import Clock
 from cortex.foundation.errors import PermissionDenied, RateLimited, Unauthenticated
 from cortex.foundation.tenancy import Namespace, Principal
+from cortex.security.authorization import Authorization
 from cortex.security.doors import Credentials, Doors
 from cortex.security.scopes import Scope
+from cortex.service.http.actions import verb_of
 from cortex.service.http.client_certificates import certificate_of
 from cortex.service.http.options import HttpOptions
 from cortex.service.http.record import record_of, route_of
@@ -27,11 +29,37 @@ class Caller:
 
     principal: Principal
     context: CallContext
+    authorization: Authorization
+    verb: str
+    address: str = ""
+
+    def require(self, scope: Scope) -> None:
+        """Return if the caller may do this with what has no namespace.
+
+        Raises:
+            PermissionDenied: it lacks the scope, or the policy says no.
+        """
+        self._ask(scope, None)
 
     def namespace(self, scope: Scope, name: str | None) -> Namespace:
-        """Return the namespace if the caller holds the scope and may use it."""
+        """Return the namespace if the caller may do this in it.
+
+        Raises:
+            PermissionDenied: it lacks the scope, may not use the namespace, or the
+                policy says no.
+        """
         self.principal.require(scope)
-        return self.principal.namespace(name)
+        found = self.principal.namespace(name)
+        self._ask(scope, found.name)
+        return found
+
+    def _ask(self, scope: Scope, namespace: str | None) -> None:
+        self.authorization.require(
+            self.principal,
+            f"{scope}.{self.verb}",
+            namespace=namespace,
+            attributes={"client.address": self.address} if self.address else {},
+        )
 
 
 class Door:
@@ -42,10 +70,16 @@ class Door:
     """
 
     def __init__(
-        self, doors: Doors, buckets: Buckets, clock: Clock, options: HttpOptions
+        self,
+        doors: Doors,
+        authorization: Authorization,
+        buckets: Buckets,
+        clock: Clock,
+        options: HttpOptions,
     ) -> None:
-        """Take the tokens and the limits."""
+        """Take the ways in, the policy and the limits."""
         self._doors = doors
+        self._authorization = authorization
         self._buckets = buckets
         self._clock = clock
         self._options = options
@@ -69,7 +103,14 @@ class Door:
         context = CallContext(
             record.correlation_id, principal.subject, record.traceparent
         )
-        return Caller(principal, context)
+        route = route_of(request.scope)
+        return Caller(
+            principal,
+            context,
+            self._authorization,
+            verb_of(request.method, route),
+            "" if request.client is None else request.client.host,
+        )
 
     def charge(self, request: Request, principal: Principal, route: str) -> None:
         """Take one request for another route from the caller's share of that.

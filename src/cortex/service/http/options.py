@@ -9,6 +9,7 @@ from cortex.foundation.bucket import Rate
 from cortex.foundation.clock import Clock
 from cortex.foundation.ids import IdSource
 from cortex.foundation.limits import BODY_BYTES_MAX
+from cortex.security.authorization import Authorization
 from cortex.security.doors import Doors
 from cortex.telemetry.logs import Logger
 from cortex.telemetry.metrics import Metrics
@@ -79,6 +80,7 @@ class Edge:
 
     use_cases: UseCases
     doors: Doors
+    authorization: Authorization
     clock: Clock
     ids: IdSource
     metrics: Metrics

@@ -82,7 +82,7 @@ class AuditRoutes:
         query: Annotated[wire.RecordQuery, Query()],
     ) -> Response:
         """Record what an agent did; durable when answered."""
-        caller.principal.require(Scope.AUDIT)
+        caller.require(Scope.AUDIT)
         body = await read_body(request, wire.RecordBody)
         receipt = await self._audit.record(
             caller.principal,
@@ -96,7 +96,7 @@ class AuditRoutes:
         self, caller: Admitted, query: Annotated[wire.LogQuery, Query()]
     ) -> Response:
         """List the newest agent calls."""
-        caller.principal.require(Scope.AUDIT)
+        caller.require(Scope.AUDIT)
         found = await self._audit.calls(caller.principal, query.limit)
         return json_answer(wire.page(found))
 
@@ -104,29 +104,29 @@ class AuditRoutes:
         self, caller: Admitted, query: Annotated[wire.EntriesQuery, Query()]
     ) -> Response:
         """Search all entries of the tenant, newest first, page by page."""
-        caller.principal.require(Scope.AUDIT)
+        caller.require(Scope.AUDIT)
         found = await self._audit.entries(caller.principal, query.domain())
         return json_answer(wire.page(found))
 
     async def get_entry(self, index: EntryIndex, caller: Admitted) -> Response:
         """Return one entry; its sealed content is only committed to."""
-        caller.principal.require(Scope.AUDIT)
+        caller.require(Scope.AUDIT)
         return json_answer(wire.entry(await self._audit.entry(caller.principal, index)))
 
     async def get_entry_content(self, index: EntryIndex, caller: Admitted) -> Response:
         """Return prompt, output and parsed data; that they were read is recorded."""
-        caller.principal.require(Scope.AUDIT)
+        caller.require(Scope.AUDIT)
         found = await self._audit.content(caller.principal, index, caller.context)
         return json_answer({"index": index, "content": found})
 
     async def audit_stats(self, caller: Admitted) -> Response:
         """Count entries and calls, and how calls went."""
-        caller.principal.require(Scope.AUDIT)
+        caller.require(Scope.AUDIT)
         return json_answer(wire.stats(await self._audit.stats(caller.principal)))
 
     async def checkpoint(self, caller: Admitted) -> Response:
         """Return the newest signed head (c2sp.org/tlog-checkpoint)."""
-        caller.principal.require(Scope.AUDIT)
+        caller.require(Scope.AUDIT)
         signed = await self._audit.checkpoint()
         return Response(signed.encode(), media_type=NOTE)
 
@@ -136,7 +136,7 @@ class AuditRoutes:
         The path holds hashes alone; the entry itself comes with it when it is of the
         caller's tenant.
         """
-        caller.principal.require(Scope.AUDIT)
+        caller.require(Scope.AUDIT)
         proven = await self._audit.inclusion(caller.principal, index)
         return json_answer(wire.inclusion(proven))
 
@@ -144,7 +144,7 @@ class AuditRoutes:
         self, caller: Admitted, query: Annotated[wire.ConsistencyQuery, Query()]
     ) -> Response:
         """Prove that one tree only adds to another."""
-        caller.principal.require(Scope.AUDIT)
+        caller.require(Scope.AUDIT)
         proof = await self._audit.consistency(query.old, query.new)
         return json_answer(wire.consistency(proof))
 
@@ -156,7 +156,7 @@ class AuditRoutes:
         The verdict is the answer, also when it is ``tampered``. One verification runs
         at a time; another is asked to wait.
         """
-        caller.principal.require(Scope.AUDIT)
+        caller.require(Scope.AUDIT)
         found = await self._audit.verify(deep=query.deep)
         return json_answer(wire.verification(found))
 
@@ -170,9 +170,9 @@ class AuditRoutes:
         Checkpoint and hash tiles need ``audit``; bundles hold the entries of all
         tenants and need ``admin`` as well.
         """
-        caller.principal.require(Scope.AUDIT)
+        caller.require(Scope.AUDIT)
         if holds_entries(name):
-            caller.principal.require(Scope.ADMIN)
+            caller.require(Scope.ADMIN)
         data = await self._audit.published(name)
         plain = name == "checkpoint"
         return Response(data, media_type=NOTE if plain else BYTES)

@@ -49,7 +49,7 @@ class ContextRoutes:
 
     async def build_context(self, request: Request, caller: Admitted) -> Response:
         """Build a prompt context for a query, a session or both, within its budget."""
-        caller.principal.require(Scope.CONTEXT)
+        caller.require(Scope.CONTEXT)
         body = await read_body(request, wire.ContextBody)
         namespace = caller.principal.namespace(body.namespace)
         asked = body.domain(self._max_tokens_default)
@@ -58,14 +58,14 @@ class ContextRoutes:
 
     async def optimize_context(self, request: Request, caller: Admitted) -> Response:
         """Fit the caller's own items into a budget."""
-        caller.principal.require(Scope.CONTEXT)
+        caller.require(Scope.CONTEXT)
         body = await read_body(request, wire.OptimizeBody)
         fitted = await self._cases.optimize_context(body.domain())
         return json_answer(wire.optimized(fitted))
 
     async def vector_search(self, request: Request, caller: Admitted) -> Response:
         """Find documents by meaning alone."""
-        caller.principal.require(Scope.VECTOR)
+        caller.require(Scope.VECTOR)
         body = await read_body(request, wire.VectorBody)
         namespace = caller.principal.namespace(body.namespace)
         found = await self._cases.vector_search(

@@ -63,19 +63,19 @@ class EmbeddingRoutes:
 
     async def embed(self, request: Request, caller: Admitted) -> Response:
         """Embed one text."""
-        caller.principal.require(Scope.INFERENCE)
+        caller.require(Scope.INFERENCE)
         body = await read_body(request, wire.EmbedBody)
         return await self._answer(request, body.domain(), "one", wire.one)
 
     async def embeddings(self, request: Request, caller: Admitted) -> Response:
         """Embed up to 2048 texts."""
-        caller.principal.require(Scope.INFERENCE)
+        caller.require(Scope.INFERENCE)
         body = await read_body(request, wire.EmbeddingsBody)
         return await self._answer(request, body.domain(), "many", wire.many)
 
     async def openai_embeddings(self, request: Request, caller: Admitted) -> Response:
         """Embed as clients of OpenAI's API ask for it."""
-        caller.principal.require(Scope.INFERENCE)
+        caller.require(Scope.INFERENCE)
         body = await read_body(request, wire.OpenAIEmbeddingsBody)
         encoding = body.encoding_format
         return await self._answer(

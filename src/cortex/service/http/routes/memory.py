@@ -72,7 +72,7 @@ class MemoryRoutes:
         The same item sent twice is one item. Items of several namespaces are stored
         namespace by namespace, each all or nothing.
         """
-        caller.principal.require(Scope.MEMORY)
+        caller.require(Scope.MEMORY)
         body = await read_body(request, wire.RememberBody)
         placed = [
             (
@@ -175,7 +175,7 @@ class MemoryRoutes:
 
     async def search(self, request: Request, caller: Admitted) -> Response:
         """Find what answers a query, best first."""
-        caller.principal.require(Scope.MEMORY)
+        caller.require(Scope.MEMORY)
         body = await read_body(request, wire.SearchBody)
         namespace = caller.principal.namespace(body.namespace)
         found = await self._cases.search(namespace, body.domain(), caller.context)
@@ -185,7 +185,7 @@ class MemoryRoutes:
         self, caller: Admitted, query: Annotated[selection.InNamespace, Query()]
     ) -> Response:
         """Count memories and bytes, of one namespace or of all within reach."""
-        caller.principal.require(Scope.MEMORY)
+        caller.require(Scope.MEMORY)
         named = query.namespace
         namespace = None if named is None else caller.principal.namespace(named)
         counts = await self._cases.memory_stats(caller.principal, namespace)

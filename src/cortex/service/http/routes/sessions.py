@@ -75,7 +75,7 @@ class SessionRoutes:
 
     async def create_session(self, request: Request, caller: Admitted) -> Response:
         """Open a conversation."""
-        caller.principal.require(Scope.MEMORY)
+        caller.require(Scope.MEMORY)
         body = await read_body(request, wire.SessionBody)
         namespace = caller.principal.namespace(body.namespace)
         opened = await self._cases.create_session(namespace, body.domain())

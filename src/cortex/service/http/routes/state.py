@@ -77,12 +77,12 @@ class StateRoutes:
         self, caller: Admitted, query: Annotated[wire.SnapshotQuery, Query()]
     ) -> Response:
         """Return the signed context pack of the caller's tenant."""
-        caller.principal.require(Scope.STATE)
+        caller.require(Scope.STATE)
         return json_answer(await self._cases.snapshot(caller.principal, query.since))
 
     async def discover(self, caller: Admitted) -> Response:
         """List what the caller can reach."""
-        caller.principal.require(Scope.STATE)
+        caller.require(Scope.STATE)
         return json_answer(resources(await self._cases.discover(caller.principal)))
 
     async def get_state(

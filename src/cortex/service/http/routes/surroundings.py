@@ -43,19 +43,19 @@ class SurroundingsRoutes:
 
     async def list_databases(self, caller: Admitted) -> Response:
         """List the registered databases."""
-        caller.principal.require(Scope.DATABASE)
+        caller.require(Scope.DATABASE)
         return json_answer({"databases": await self._cases.list_databases()})
 
     async def database_schema(self, name: DatabaseName, caller: Admitted) -> Response:
         """Return the tables of a database."""
-        caller.principal.require(Scope.DATABASE)
+        caller.require(Scope.DATABASE)
         return json_answer(await self._cases.database_schema(name))
 
     async def database_sample(
         self, caller: Admitted, query: Annotated[wire.SampleQuery, Query()]
     ) -> Response:
         """Return the first rows of a table."""
-        caller.principal.require(Scope.DATABASE)
+        caller.require(Scope.DATABASE)
         rows = await self._cases.database_sample(
             query.database, query.table, query.limit
         )
@@ -63,35 +63,35 @@ class SurroundingsRoutes:
 
     async def list_services(self, caller: Admitted) -> Response:
         """List the known services."""
-        caller.principal.require(Scope.SERVICES)
+        caller.require(Scope.SERVICES)
         return json_answer({"services": await self._cases.list_services()})
 
     async def service_health(self, caller: Admitted) -> Response:
         """Measure the health of the known services now."""
-        caller.principal.require(Scope.SERVICES)
+        caller.require(Scope.SERVICES)
         return json_answer({"services": await self._cases.service_health()})
 
     async def list_files(
         self, caller: Admitted, query: Annotated[wire.FolderQuery, Query()]
     ) -> Response:
         """List a folder of a registered root."""
-        caller.principal.require(Scope.FILESYSTEM)
+        caller.require(Scope.FILESYSTEM)
         return json_answer(await self._cases.list_files(query.root, query.path))
 
     async def read_text(
         self, caller: Admitted, query: Annotated[wire.ReadTextQuery, Query()]
     ) -> Response:
         """Return the beginning of a text file of a registered root."""
-        caller.principal.require(Scope.FILESYSTEM)
+        caller.require(Scope.FILESYSTEM)
         text = await self._cases.read_text(query.root, query.path, query.num_bytes)
         return json_answer(text)
 
     async def models(self, caller: Admitted) -> Response:
         """List the models, where they came from and what they did."""
-        caller.principal.require(Scope.INFERENCE)
+        caller.require(Scope.INFERENCE)
         return json_answer(wire.models(await self._cases.models()))
 
     async def openai_models(self, caller: Admitted) -> Response:
         """List the models as clients of OpenAI's API expect it."""
-        caller.principal.require(Scope.INFERENCE)
+        caller.require(Scope.INFERENCE)
         return json_answer(wire.openai_models(await self._cases.models()))

@@ -1,0 +1,41 @@
+"""What a request does, as policies name it: ``<scope>.<verb>``."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+VERBS_BY_METHOD: Mapping[str, str] = MappingProxyType(
+    {
+        "GET": "read",
+        "HEAD": "read",
+        "POST": "write",
+        "PUT": "write",
+        "PATCH": "write",
+        "DELETE": "delete",
+    }
+)
+"""Verbs of routes that ``VERBS_BY_ROUTE`` does not name."""
+
+VERBS_BY_ROUTE: Mapping[tuple[str, str], str] = MappingProxyType(
+    {
+        ("DELETE", "/memory"): "forget",
+        ("DELETE", "/memory/{memory_id}"): "forget",
+        ("POST", "/memory/search"): "search",
+        ("POST", "/memory/import"): "import",
+        ("GET", "/memory/export"): "export",
+        ("POST", "/context"): "build",
+        ("POST", "/context/optimize"): "build",
+        ("POST", "/vector/search"): "search",
+        ("POST", "/audit/record"): "record",
+        ("POST", "/audit/verify"): "verify",
+        ("POST", "/embed"): "embed",
+        ("POST", "/embeddings"): "embed",
+        ("POST", "/v1/embeddings"): "embed",
+    }
+)
+"""Verbs of routes whose method alone does not say what they do."""
+
+
+def verb_of(method: str, route: str) -> str:
+    """Return the verb of a request by its method and route template."""
+    named = VERBS_BY_ROUTE.get((method, route))
+    return named or VERBS_BY_METHOD.get(method, "write")
