@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -413,3 +414,71 @@ def test_old_entries_move_to_the_archive_and_back(serve, tmp_path):
     back = cortex(home, "restore", "--archive", str(cold), "--json")
     assert json.loads(back.stdout)["restored"] == 256
     assert cortex(home, "archive", "--archive", "s3://bucket").returncode == 2
+
+
+@pytest.fixture
+def witness(serve, tmp_path):
+    """A witness process that knows the log of a server; policy and keys as files."""
+    server = serve()
+    with CortexClientSync(server.url) as client:
+        client.record_audit(*CALL, wait="published")
+    log_key = cortex(server.home, "key").stdout
+    (tmp_path / "log.vkey").write_text(log_key)
+    command = [sys.executable, "-m", "cortex", "witness", "witness.example/w1"]
+    command += ["--log", "log.vkey", "--state", str(tmp_path / "witness")]
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("CORTEX_")}
+    shown = subprocess.run(
+        [*command, "--show-key"], cwd=tmp_path, env=kept, capture_output=True,
+        text=True, check=True,
+    )  # fmt: skip
+    (tmp_path / "witness.vkey").write_text(shown.stdout)
+    (tmp_path / "policy").write_text(
+        f"log {log_key.strip()}\nwitness w1 {shown.stdout.strip()}\nquorum w1\n"
+    )
+    running = subprocess.Popen(
+        [*command, "--at", "127.0.0.1:0"], cwd=tmp_path, env=kept,
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    url = running.stdout.readline().strip()
+    yield (
+        server,
+        lambda home: cortex(
+            home, "cosign", url, "--key", str(tmp_path / "witness.vkey")
+        ),
+    )
+    running.terminate()
+    assert running.wait(20) == 0
+    running.stdout.close()
+
+
+def test_a_witness_cosigns_what_only_grew(serve, witness, tmp_path):
+    server, cosign = witness
+    policy = ("--policy", str(tmp_path / "policy"))
+    assert verdict(server.home, *policy)[0] == 2
+    first = cosign(server.home)
+    assert first.returncode == 0, first.stderr
+    assert verdict(server.home, *policy)[0] == 0
+    early = tmp_path / "early"
+    shutil.copytree(server.home, early)
+    with CortexClientSync(server.url) as client:
+        assert "witness.example/w1" in client.audit_checkpoint()
+        client.record_audit(*CALL, wait="published")
+    second = cosign(server.home)
+    assert second.returncode == 0, second.stderr
+
+    # A copy that went its own way, with the same key: a fork.
+    fork = serve(home=early)
+    with CortexClientSync(fork.url) as client:
+        for _ in range(2):
+            client.record_audit("another-run", *CALL[1:], wait="published")
+    refused = cosign(early)
+    assert refused.returncode == 1
+    assert "refused" in refused.stderr
+
+
+def test_a_witness_signs_for_no_log_it_was_not_told_of(serve, witness, tmp_path):
+    _, cosign = witness
+    foreign = serve(home=tmp_path / "elsewhere")
+    refused = cosign(foreign.home)
+    assert refused.returncode == 1
+    assert "does not know" in refused.stderr

@@ -15,6 +15,7 @@ from cortex.cli.recall import recall
 from cortex.cli.remember import remember
 from cortex.cli.serve import serve
 from cortex.cli.transfer import export, import_
+from cortex.cli.witness import witness
 
 
 def build() -> typer.Typer:
@@ -38,6 +39,7 @@ def build() -> typer.Typer:
         ("export", export),
         ("mcp", mcp),
         ("doctor", doctor),
+        ("witness", witness),
     ):
         program.command(name)(function)
     program.add_typer(sessions.build(), name="sessions")

@@ -341,12 +341,33 @@ def rotate(
     say("restart the servers of this ledger now")
 
 
+@command
+def cosign(
+    url: Annotated[str, typer.Argument(help="Address of the witness.")],
+    key: Annotated[Path, typer.Option(help="File of the witness's verifier key.")],
+    as_json: AsJson = False,
+) -> None:
+    """Let a witness cosign the newest head; verifiers ask for it with --policy.
+
+    Example: cortex ledger cosign http://10.0.0.2:4950 --key witness.vkey
+    """
+    from cortex.cli.ledger_work import cosign_head
+    from cortex.ledger.keys import read_verifier_keys
+
+    signed = cosign_head(url, read_verifier_keys(key.read_bytes()))
+    note = signed.encode().decode()
+    if as_json:
+        print_json({"size": signed.size, "note": note})
+    else:
+        print(note, end="")
+
+
 def build() -> typer.Typer:
     """Return the command group."""
     group = typer.Typer(no_args_is_help=True, help="The audit ledger of this machine.")
     for function in (verify, checkpoint, key, prove, check, show, export, report):
         group.command(function.__name__)(function)
-    for function in (archive, restore, rotate):
+    for function in (archive, restore, rotate, cosign):
         group.command(function.__name__)(function)
     return group
 

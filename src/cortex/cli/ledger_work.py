@@ -4,26 +4,36 @@ The ledger is opened as a server opens it; several processes may have it open.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from http import HTTPStatus
 from typing import TypeVar
+
+import httpx
 
 from cortex.bootstrap.trust import archive_at
 from cortex.cli.tokens import OPERATOR
 from cortex.foundation.clock import SystemClock
-from cortex.foundation.errors import Conflict, ValidationError
+from cortex.foundation.errors import Conflict, Unavailable, ValidationError
 from cortex.foundation.ids import Uuid7Source
 from cortex.ledger.archive import Archive
-from cortex.ledger.checkpoint import open_checkpoint
+from cortex.ledger.checkpoint import SignedCheckpoint, open_checkpoint
 from cortex.ledger.errors import NoteInvalid
 from cortex.ledger.log import Ledger, LedgerContext
-from cortex.ledger.notes import VerifierKey
+from cortex.ledger.notes import VerifierKey, decode64
 from cortex.ledger.options import LedgerOptions
 from cortex.ledger.upkeep import Moved
+from cortex.ledger.witness import cosigned, request_for
 from cortex.settings import load
 
 T = TypeVar("T")
+
+ATTACH_TRIES = 5
+"""Heads offered to a witness while a busy server signs newer ones."""
+
+WITNESS_SECONDS = 10.0
+"""Wait for a witness, which writes to disk before it answers."""
 
 EVERYTHING = 2**62
 """More entries than a log can hold."""
@@ -125,3 +135,57 @@ async def _with_ledger(
         return await work(ledger)
     finally:
         await ledger.close()
+
+
+def cosign_head(url: str, keys: Sequence[VerifierKey]) -> SignedCheckpoint:
+    """Let a witness cosign the newest head, and show it so.
+
+    Raises:
+        Unavailable: the witness cannot be reached, or is too slow for this log.
+        Conflict: the witness knows another log, or has seen a later or another head.
+        NoteInvalid: what it answered is not signed by one of ``keys``.
+    """
+
+    async def work(ledger: Ledger) -> SignedCheckpoint:
+        for _ in range(ATTACH_TRIES):
+            signed = await ledger.publish()
+            told = await asyncio.to_thread(_ask_witness, ledger, url, signed)
+            done = cosigned(signed, told, keys)
+            if await ledger.attach(done):
+                return done
+        message = "the log grew faster than the witness answered"
+        raise Unavailable(message, hint="Try again.")
+
+    return _run(work)
+
+
+def _ask_witness(ledger: Ledger, url: str, signed: SignedCheckpoint) -> bytes:
+    """Return the witness's signature lines; it may first say where it stands."""
+    old = signed.size
+    for _ in range(2):
+        path: tuple[bytes, ...] = ()
+        if 0 < old < signed.size:
+            path = tuple(
+                decode64(item)
+                for item in ledger.consistency_proof(old, signed.size).path
+            )
+        answer = _post(url, request_for(signed, old, path))
+        if answer.status_code != HTTPStatus.CONFLICT:
+            break
+        old = int(answer.text)
+        if old > signed.size:
+            break
+    if answer.status_code != HTTPStatus.OK:
+        message = f"the witness refused with status {answer.status_code}"
+        raise Conflict(message, hint=answer.text.strip()[:200])
+    return answer.content
+
+
+def _post(url: str, body: bytes) -> httpx.Response:
+    try:
+        return httpx.post(
+            f"{url.rstrip('/')}/add-checkpoint", content=body, timeout=WITNESS_SECONDS
+        )
+    except httpx.HTTPError as error:
+        message = f"the witness at {url} does not answer: {error}"
+        raise Unavailable(message) from error

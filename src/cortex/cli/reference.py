@@ -19,11 +19,12 @@ _PREFACE = """\
 
 Made from the program by `python -m cortex.cli.reference`; do not edit by hand.
 
-Commands other than `serve`, `demo`, `doctor` and `config` talk to a running server: \
+Commands other than `serve`, `demo`, `doctor`, `config`, `ledger`, `policy`, `tokens` \
+and `witness` talk to a running server: \
 the one of `--url`, else of `CORTEX_URL`, else this machine on `CORTEX_PORT` or 4949, \
 with the token of `--token`, else of `CORTEX_TOKEN`. Answers go to standard output, \
 remarks, progress and errors to standard error. With `--json` the answer is what the \
-server said.
+server said. `ledger verify` and `ledger check` have exit codes of their own.
 
 ## Exit codes
 
