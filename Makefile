@@ -4,7 +4,8 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 SOURCES := src tests tools benchmarks
 
-.PHONY: help demo serve test lint types contracts check lock clean bench-memory test-heavy
+.PHONY: help demo serve test test-heavy lint types contracts check lock export clean \
+	bench-memory bench-ledger attack-ledger bench-doors bench-mcp
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -40,6 +41,15 @@ bench-memory: .venv/.dev ## Print every memory claim with its baseline (DATA=fol
 
 bench-ledger: .venv/.dev ## Print every ledger claim with its baseline
 	@$(BIN)/python -m benchmarks.ledger
+
+attack-ledger: .venv/.dev ## Attack stored ledgers in every known way; print what was found
+	@$(BIN)/python -m benchmarks.ledger_attacks
+
+bench-doors: .venv/.dev ## Print what tokens, policies and floods cost
+	@$(BIN)/python -m benchmarks.doors
+
+bench-mcp: .venv/.dev ## Print what a tool call costs beside a plain call
+	@$(BIN)/python -m benchmarks.mcp
 
 lock: ## Resolve the dependencies anew and write the hashed requirements (needs uv)
 	uv lock --quiet --upgrade

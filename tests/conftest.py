@@ -3,10 +3,11 @@
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,10 +25,11 @@ class RunningServer:
     url: str
     home: Path
     log: Path
+    verify: ssl.SSLContext | bool = True
     client: httpx.Client = field(init=False)
 
     def __post_init__(self) -> None:
-        self.client = httpx.Client(base_url=self.url, timeout=30)
+        self.client = httpx.Client(base_url=self.url, timeout=30, verify=self.verify)
 
     def stop(self, number: int = signal.SIGTERM, timeout: float = 40) -> int:
         """Send a signal and return the exit status."""
@@ -65,19 +67,29 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., RunningServer]]:
     """Start servers; all are stopped at the end."""
     started: list[RunningServer] = []
 
-    def start(*flags: str, home: Path | None = None, **variables: str) -> RunningServer:
+    def start(
+        *flags: str,
+        home: Path | None = None,
+        launcher: Sequence[str] = (),
+        **variables: str,
+    ) -> RunningServer:
         home = home or tmp_path / "home"
         port = free_port()
         log = tmp_path / f"server-{len(started)}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "cortex", "serve", "--port", str(port), *flags],
+                [
+                    *launcher, sys.executable, "-m", "cortex", "serve",
+                    "--port", str(port), *flags,
+                ],
                 env=environment(CORTEX_HOME=str(home), **variables),
                 cwd=tmp_path,
                 stdout=output,
                 stderr=output,
-            )
-        server = RunningServer(process, f"http://127.0.0.1:{port}", home, log)
+            )  # fmt: skip
+        server = RunningServer(
+            process, f"{scheme}://127.0.0.1:{port}", home, log, verify
+        )
         started.append(server)
         _await_ready(server)
         return server
