@@ -71,6 +71,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., RunningServer]]:
         *flags: str,
         home: Path | None = None,
         launcher: Sequence[str] = (),
+        verify: ssl.SSLContext | None = None,
         **variables: str,
     ) -> RunningServer:
         home = home or tmp_path / "home"
@@ -87,9 +88,9 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., RunningServer]]:
                 stdout=output,
                 stderr=output,
             )  # fmt: skip
-        server = RunningServer(
-            process, f"{scheme}://127.0.0.1:{port}", home, log, verify
-        )
+        scheme = "http" if verify is None else "https"
+        url = f"{scheme}://127.0.0.1:{port}"
+        server = RunningServer(process, url, home, log, verify or True)
         started.append(server)
         _await_ready(server)
         return server

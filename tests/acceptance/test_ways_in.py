@@ -107,7 +107,7 @@ def test_a_client_certificate_is_an_identity(serve, tmp_path):
     known_context = ssl.create_default_context(cafile=str(authority.file))
     known_context.load_cert_chain(agent.file, agent.key)
     known = httpx.Client(verify=known_context, timeout=30)
-    server = serve(scheme="https", verify=context, CORTEX_TLS=json.dumps(tls))
+    server = serve(verify=context, CORTEX_TLS=json.dumps(tls))
     with stranger, known:
         assert stranger.post(f"{server.url}/memory", json=ITEM).status_code == 401
         assert known.post(f"{server.url}/memory", json=ITEM).status_code == 200
