@@ -39,6 +39,7 @@ class Entrance:
         *,
         clock: Clock,
         ids: IdSource,
+        watch: Watch,
     ) -> None:
         """Read the policy; nothing is opened yet.
 
@@ -48,7 +49,6 @@ class Entrance:
         names = frozenset(record.name for record in settings.token_records())
         self._clock = clock
         self._http = httpx.AsyncClient()
-        self.watch = Watch(clock)
         self.tokens = TokenStore(
             stores.database,
             clock=clock,
@@ -58,7 +58,7 @@ class Entrance:
         fetch = HttpFetch(self._http)
         self.doors = Doors(
             static_tokens(settings, clock),
-            self.watch,
+            watch,
             issued=self.tokens,
             jwt=JwtVerifier(issuers(settings), fetch=fetch, clock=clock),
             certificates=CertificateIdentities(
@@ -66,9 +66,7 @@ class Entrance:
             ),
         )
         self.authorization = Authorization(clock, policy(settings))
-        self._reports = IntrusionReports(
-            self.watch, stores.database, clock=clock, ids=ids
-        )
+        self._reports = IntrusionReports(watch, stores.database, clock=clock, ids=ids)
 
     def components(self, log: Logger) -> tuple[Component, ...]:
         """Return the parts in the order they start; after the database."""

@@ -20,12 +20,14 @@ from cortex.app import App, Phase
 from cortex.bootstrap.doors import Entrance, tls_files
 from cortex.bootstrap.keys import prepare_home
 from cortex.bootstrap.mcp import MCP_PATH, LazyMcp
-from cortex.bootstrap.rooms import Tools, compose
+from cortex.bootstrap.rooms import compose
+from cortex.bootstrap.tools import Tools
 from cortex.foundation.bucket import Rate
 from cortex.foundation.clock import Clock, SystemClock
 from cortex.foundation.errors import CortexError
 from cortex.foundation.ids import Uuid7Source
 from cortex.memory.ranking import RankingConfig
+from cortex.security.intrusion import Watch
 from cortex.security.mtls import server_context
 from cortex.service.http.app import create_app
 from cortex.service.http.client_certificates import CertificateProtocol
@@ -150,6 +152,7 @@ def _build(
         log=log,
         metrics=Metrics(brand=settings.brand, version=cortex.__version__),
         phase=Phase(),
+        watch=Watch(clock),
     )
     app, entrance = compose(settings, tools, ranking)
     return app, tools, entrance

@@ -5,15 +5,14 @@ from dataclasses import dataclass
 
 import httpx
 
-from cortex.app import App, Loop, Phase, opened
+from cortex.app import App, Loop, opened
 from cortex.bootstrap.doors import Entrance
 from cortex.bootstrap.inference import open_embedding
 from cortex.bootstrap.keys import signing_key
 from cortex.bootstrap.stores import Stores, open_stores
+from cortex.bootstrap.tools import Tools
 from cortex.bootstrap.trust import Trust
 from cortex.foundation.canonical import JsonValue
-from cortex.foundation.clock import Clock
-from cortex.foundation.ids import IdSource
 from cortex.foundation.lifecycle import Component
 from cortex.foundation.tenancy import Namespace
 from cortex.inference.text import TextEmbedding
@@ -26,8 +25,6 @@ from cortex.memory.terms import TermAnalyser
 from cortex.security.signing import PackSigner
 from cortex.settings import Settings
 from cortex.storage.inspection import SqliteInspector
-from cortex.telemetry.logs import Logger
-from cortex.telemetry.metrics import Metrics
 from cortex.usecases.announcing import Announcer
 from cortex.usecases.build_context import BuildContext
 from cortex.usecases.catalog import UseCases
@@ -68,17 +65,6 @@ HEALTH_TENANT = "~health"
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
-    """What every room of a process shares."""
-
-    clock: Clock
-    ids: IdSource
-    log: Logger
-    metrics: Metrics
-    phase: Phase
-
-
-@dataclass(frozen=True, slots=True)
 class _Rooms:
     """What the journeys are made of."""
 
@@ -114,9 +100,11 @@ def compose(
         embedder=open_embedding(settings, counters, tools.clock, tools.metrics),
         counters=counters,
         announcer=Announcer(stores.database, clock=tools.clock, ids=tools.ids),
-        trust=Trust(settings, stores, clock=tools.clock, ids=tools.ids, log=tools.log),
+        trust=Trust(settings, stores, tools),
     )
-    entrance = Entrance(settings, stores, clock=tools.clock, ids=tools.ids)
+    entrance = Entrance(
+        settings, stores, clock=tools.clock, ids=tools.ids, watch=tools.watch
+    )
     app = App(
         counted(_use_cases(rooms), tools.metrics),
         (*_components(rooms), *entrance.components(tools.log)),

@@ -6,24 +6,26 @@ from urllib.parse import unquote, urlsplit
 
 from cortex.app import Loop, opened
 from cortex.bootstrap.stores import Stores
+from cortex.bootstrap.tools import Tools
 from cortex.bus.events import Event
-from cortex.foundation.clock import Clock
 from cortex.foundation.errors import CortexError, ValidationError
-from cortex.foundation.ids import IdSource
 from cortex.foundation.lifecycle import Component
 from cortex.ledger.archive import Archive
 from cortex.ledger.log import Ledger, LedgerContext
 from cortex.ledger.objects import FolderObjects
 from cortex.ledger.options import LedgerOptions
+from cortex.ledger.verdicts import Verdict
 from cortex.settings import Settings
 from cortex.storage.relay import Relay
-from cortex.telemetry.logs import Logger
 from cortex.usecases.audit import Audit, LedgerRoom
 
 FILE_SCHEME = "file://"
 
 LEDGER_UPKEEP_SECONDS = 60.0
 """Between two looks at rotation, archive and snapshots."""
+
+VERIFY_SECONDS = 900.0
+"""Between two verifications of the whole ledger: 300 000 entries take a second."""
 
 EVENTS_TOGETHER = 128
 """Events recorded at once: they share the ledger's commits."""
@@ -35,26 +37,21 @@ RELAY_NAME = "ledger"
 class Trust:
     """The open ledger of a process, its relay and its background work."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        stores: Stores,
-        *,
-        clock: Clock,
-        ids: IdSource,
-        log: Logger,
-    ) -> None:
+    def __init__(self, settings: Settings, stores: Stores, tools: Tools) -> None:
         """Nothing is opened yet."""
         self._home = settings.home_folder
         pins = settings.ledger_pins or self._home / "pins"
         self._pins = pins.expanduser()
         self._archive = archive_at(settings.ledger_archive)
-        self._clock = clock
-        self._ids = ids
-        self._log = log
+        self._clock = tools.clock
+        self._ids = tools.ids
+        self._log = tools.log
+        self._watch = tools.watch
         self.room = LedgerRoom()
         self.audit = Audit(self.room)
-        self._relay: Relay[Event] = Relay(stores.database, Event.from_json, clock=clock)
+        self._relay: Relay[Event] = Relay(
+            stores.database, Event.from_json, clock=tools.clock
+        )
         self._relay.subscribe(RELAY_NAME, self.audit.keep, together=EVENTS_TOGETHER)
 
     def components(self) -> tuple[Component, ...]:
@@ -63,6 +60,7 @@ class Trust:
             opened("ledger", self._open, self._close),
             self._loop("ledger-heads", self._heads),
             self._loop("ledger-upkeep", self._upkeep),
+            self._loop("ledger-verifier", self._verifier),
             self._loop("relay", self._relay.run),
         )
 
@@ -93,6 +91,19 @@ class Trust:
             await self._clock.sleep(LEDGER_UPKEEP_SECONDS)
             if not self.room.fault:
                 await self.room.ledger.upkeep.run()
+
+    async def _verifier(self) -> None:
+        """Look for tampering from time to time, and report it as an intrusion."""
+        while True:
+            await self._clock.sleep(VERIFY_SECONDS)
+            if self.room.fault:
+                continue
+            found = await self.room.ledger.verify()
+            if found.verdict is Verdict.TAMPERED:
+                self._watch.tampering("ledger", found.reason.value, found.index)
+                self._log.error(
+                    "ledger tampered", reason=found.reason.value, index=found.index
+                )
 
 
 def archive_at(place: str) -> Archive | None:

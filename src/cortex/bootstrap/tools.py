@@ -1,0 +1,22 @@
+"""What every room of a process shares."""
+
+from dataclasses import dataclass
+
+from cortex.app import Phase
+from cortex.foundation.clock import Clock
+from cortex.foundation.ids import IdSource
+from cortex.security.intrusion import Watch
+from cortex.telemetry.logs import Logger
+from cortex.telemetry.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What every room of a process shares."""
+
+    clock: Clock
+    ids: IdSource
+    log: Logger
+    metrics: Metrics
+    phase: Phase
+    watch: Watch
