@@ -257,6 +257,28 @@ def test_what_was_answered_survives_a_kill(serve):
     assert [item for item in receipts if hashes.get(item[0]) != item[1]] == []
 
 
+def test_several_workers_write_one_log(serve):
+    server = serve("--workers", "2")
+
+    def writer(number: int) -> list[int]:
+        with CortexClientSync(server.url) as client:
+            return [
+                client.record_audit(f"{number}-{turn}", *CALL[1:]).index
+                for turn in range(20)
+            ]
+
+    with ThreadPoolExecutor(8) as pool:
+        indexes = [index for some in pool.map(writer, range(8)) for index in some]
+    assert len(set(indexes)) == 160
+    with CortexClientSync(server.url) as client:
+        client.record_audit(*CALL, wait="published")
+        for index in indexes[::20]:
+            assert client.prove_inclusion(index).entry is not None
+        assert client.verify_audit(deep=True).verdict == "intact"
+    assert server.stop() == 0
+    assert verdict(server.home, "--deep")[0] == 0
+
+
 def spoil(home: Path, needle: bytes) -> None:
     """Flip one bit of a text in the database of a stopped server."""
     path = home / "ledger/ledger.db"

@@ -9,11 +9,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+import orjson
+
 from cortex.bus.events import Event
 from cortex.foundation.canonical import JsonValue
 from cortex.foundation.errors import NotFound, Overloaded, Unavailable, ValidationError
 from cortex.foundation.tenancy import Principal
 from cortex.ledger.checkpoint import SignedCheckpoint
+from cortex.ledger.deep import blob_names
 from cortex.ledger.errors import EntryNotFound, LedgerTampered
 from cortex.ledger.log import Ledger
 from cortex.ledger.model import (
@@ -28,6 +31,7 @@ from cortex.ledger.model import (
     Receipt,
     SystemEvent,
 )
+from cortex.ledger.stored import StoredLedger
 from cortex.ledger.verdicts import Verification
 from cortex.ledger.verify import Request
 from cortex.ledger.walk import BodyMissing
@@ -135,9 +139,11 @@ class Audit:
             return await self.room.ledger.entries(owned)
 
     async def entry(self, principal: Principal, index: int, /) -> EntryView:
-        """Return one entry of the tenant."""
+        """Return one entry of the tenant, with data too long for the log itself."""
+        ledger = self.room.ledger
         with _readable():
-            return await self.room.ledger.reading.entry(index, principal.tenant)
+            view = await ledger.reading.entry(index, principal.tenant)
+            return await asyncio.to_thread(_whole, ledger.upkeep.stored, view)
 
     async def content(
         self, principal: Principal, index: int, context: CallContext, /
@@ -243,6 +249,22 @@ class Audit:
             )
         except NotFound:
             return
+
+
+def _whole(stored: StoredLedger, view: EntryView) -> EntryView:
+    """Return an entry with its data, from beside the log where it was too long."""
+    name = next(iter(blob_names({"data": {"blob": view.data.get("blob")}})), None)
+    if name is None:
+        return view
+    try:
+        for _, found, body in stored.blobs(view.index, view.index + 1):
+            if found == name:
+                data: Mapping[str, JsonValue] = orjson.loads(body)
+                return replace(view, data=data)
+    except (BodyMissing, orjson.JSONDecodeError):
+        # In an archive out of reach, or damaged: the entry names what is missing.
+        return view
+    return view
 
 
 @contextmanager

@@ -102,6 +102,28 @@ async def test_every_field_of_the_contract_survives(api):
     assert content["parsed_data"] == MORE["parsed_data"]
 
 
+async def test_long_and_foreign_text_survives(api):
+    text = "Ünïcode \u0000 \u2028 \U0001f600 " * 10_000
+    fields = {
+        "prompt": text,
+        "parsed_data": {"ключ": [1e-7, 1e21, 0.1, -0.0, True]},
+        "usage": {"größe": 1, "\u20ac": 2, "\ufb33": 3, "\U0001f600": 4},
+        "context_refs": [f"memory-{number:050}" for number in range(1000)],
+        "policy_decisions": [{"rule": "a" * 100}] * 100,
+    }
+    index = (await record(api, **fields))["index"]
+    entry = (await api.get(f"/audit/entries/{index}")).json()
+    assert entry["run_id"] == CALL["run_id"]
+    assert entry["data"]["usage"] == fields["usage"]
+    assert entry["data"]["context_refs"] == fields["context_refs"]
+    assert entry["data"]["policy_decisions"] == fields["policy_decisions"]
+    content = (await api.get(f"/audit/entries/{index}/content")).json()["content"]
+    assert content["prompt"] == text
+    assert content["parsed_data"] == fields["parsed_data"]
+    told = (await api.post("/audit/verify?deep=true")).json()
+    assert told["verdict"] == "intact"
+
+
 async def test_reading_content_is_recorded(api):
     index = (await record(api))["index"]
     await api.get(f"/audit/entries/{index}/content")
