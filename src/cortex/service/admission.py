@@ -21,11 +21,14 @@ class Admission:
     """Who calls, under which id, and how to charge more of the caller's share.
 
     Attributes:
+        require: takes an action as policies name it, such as ``memory.forget``, and
+            the namespace's name or None; raises ``PermissionDenied``.
         charge: takes a route, such as ``/embed``; raises ``RateLimited``.
     """
 
     principal: Principal
     context: CallContext
+    require: Callable[[str, str | None], None]
     charge: Callable[[str], None]
 
 

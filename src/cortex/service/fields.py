@@ -28,6 +28,7 @@ from cortex.foundation.limits import (
     TAGS_MAX,
 )
 from cortex.foundation.tenancy import NAMESPACE_CHARACTERS_MAX
+from cortex.memory.trust import SOURCE_CHARACTERS_MAX
 
 MOMENT_MIN = -62_135_596_800.0
 """Year 1, in epoch seconds: what calendars of clients can show."""
@@ -42,10 +43,31 @@ JSON_INTEGER_MAX = 2**53 - 1
 """Integers beyond lose digits in other JSON readers (RFC 8785)."""
 
 
+_BOUNDS = {
+    "ge": "minimum",
+    "gt": "exclusiveMinimum",
+    "le": "maximum",
+    "lt": "exclusiveMaximum",
+}
+
+
+def _name_bounds(schema: dict[str, Any]) -> None:
+    """Name bounds as JSON Schema does, where a validator of our own stands before.
+
+    For such fields pydantic 2.14 writes ``ge`` where it means ``minimum``.
+    """
+    for field in schema.get("properties", {}).values():
+        for part in (field, *field.get("anyOf", ())):
+            for name in _BOUNDS.keys() & part.keys():
+                part[_BOUNDS[name]] = part.pop(name)
+
+
 class Wire(BaseModel):
     """A body or query: fields it does not know are refused by name."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_extra=_name_bounds
+    )
 
 
 def _visible(text: str) -> str:
@@ -186,6 +208,24 @@ Tag = Annotated[
 Tags = Annotated[list[Tag], Field(max_length=TAGS_MAX)]
 Cursor = Annotated[
     str, StringConstraints(min_length=1, max_length=1_000), AfterValidator(_visible)
+]
+Trust = Annotated[float, Strict(), Field(ge=0, le=1)]
+MinTrust = Annotated[
+    Trust, Field(description="Memories trusted less than this are left out.")
+]
+Source = Annotated[
+    str, StringConstraints(max_length=SOURCE_CHARACTERS_MAX), AfterValidator(_visible)
+]
+RunId = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=SOURCE_CHARACTERS_MAX),
+    AfterValidator(_visible),
+]
+Reason = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=SOURCE_CHARACTERS_MAX),
+    AfterValidator(_visible),
+    AfterValidator(_sentence),
 ]
 Importance = Annotated[float, Strict(), Field(ge=0, le=1)]
 TtlSeconds = Annotated[float, Strict(), Field(gt=0, le=TTL_SECONDS_MAX)]

@@ -12,6 +12,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from cortex.foundation.ids import Uuid7Source
 from cortex.foundation.tenancy import Principal
+from cortex.security.authorization import Authorization
 from cortex.security.doors import Doors
 from cortex.security.intrusion import Watch
 from cortex.security.tokens import Tokens, parse_tokens
@@ -42,6 +43,7 @@ class Served:
     world: FakeWorld
     make: Callable[..., object]
     log: StringIO
+    authorization: Authorization
 
     def http(self, token: str | None = "admin", **options) -> httpx2.AsyncClient:
         """Return a plain client; ``token`` is the name of one."""
@@ -87,9 +89,11 @@ def serve(tokens: str = TOKENS, anonymous: Principal | None = None) -> Served:
     doors = Doors(
         Tokens(parse_tokens(tokens), clock, anonymous=anonymous), Watch(clock)
     )
+    authorization = Authorization(clock)
     edge = Edge(
         use_cases=world.use_cases,
         doors=doors,
+        authorization=authorization,
         clock=clock,
         ids=ids,
         metrics=Metrics(brand="brAInwav", version="0.1.0"),
@@ -103,7 +107,7 @@ def serve(tokens: str = TOKENS, anonymous: Principal | None = None) -> Served:
             edge, HttpOptions(brand="brAInwav", version="0.1.0", **options)
         )
 
-    return Served(world, make, text)
+    return Served(world, make, text, authorization)
 
 
 @pytest.fixture

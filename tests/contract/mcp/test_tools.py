@@ -1,5 +1,6 @@
 import json
 import re
+from contextlib import asynccontextmanager
 
 import pytest
 from mcp import MCPError
@@ -14,12 +15,17 @@ DOTTED = {
 
 
 @pytest.fixture(params=["legacy", "auto"])
-async def client(request, served):
-    """The official client, in the handshake's era and in the one without."""
-    async with served.client(mode=request.param) as client:
-        # The client checks results against the schemas of tools it has listed.
-        await client.list_tools()
-        yield client
+def connect(request, served):
+    """Connect the official client, in the handshake's era and in the one without."""
+
+    @asynccontextmanager
+    async def connect():
+        async with served.client(mode=request.param) as client:
+            # It checks results against the schemas of tools it has listed.
+            await client.list_tools()
+            yield client
+
+    return connect
 
 
 async def store(client, content, **more):
@@ -28,100 +34,127 @@ async def store(client, content, **more):
     return answer.structured_content
 
 
-async def test_all_tools_are_listed_with_schemas_and_hints(client):
-    tools = {tool.name: tool for tool in (await client.list_tools()).tools}
-    assert set(tools) == DOTTED
-    for tool in tools.values():
-        assert len(tool.description) > 10
-        assert tool.input_schema["type"] == tool.output_schema["type"] == "object"
-        assert tool.input_schema["additionalProperties"] is False
-        assert "$ref" not in json.dumps([tool.input_schema, tool.output_schema])
-    assert tools["memory.search"].annotations.read_only_hint
-    assert tools["memory.forget"].annotations.destructive_hint
-    top_k = tools["memory.search"].input_schema["properties"]["top_k"]
-    assert (top_k["minimum"], top_k["maximum"], top_k["default"]) == (1, 100, 8)
+async def test_all_tools_are_listed_with_schemas_and_hints(connect):
+    async with connect() as client:
+        tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+        assert set(tools) == DOTTED
+        for tool in tools.values():
+            assert len(tool.description) > 10
+            assert tool.input_schema["type"] == tool.output_schema["type"] == "object"
+            assert tool.input_schema["additionalProperties"] is False
+            assert "$ref" not in json.dumps([tool.input_schema, tool.output_schema])
+        assert tools["memory.search"].annotations.read_only_hint
+        assert tools["memory.forget"].annotations.destructive_hint
+        top_k = tools["memory.search"].input_schema["properties"]["top_k"]
+        assert (top_k["minimum"], top_k["maximum"], top_k["default"]) == (1, 100, 8)
 
 
-async def test_what_was_stored_is_found_read_and_forgotten(client):
-    kept = await store(client, "Ana drinks coffee black", author="Ana", tags=["taste"])
-    again = await store(client, "Ana drinks coffee black", author="Ana", tags=["taste"])
-    assert (again["id"], again["created"]) == (kept["id"], False)
-    found = await client.call_tool("memory.search", {"query": "coffee black"})
-    hit = found.structured_content["hits"][0]
-    assert (hit["id"], hit["author"], hit["truncated"]) == (kept["id"], "Ana", False)
-    assert kept["id"] in found.content[0].text
-    read = await client.read_resource(kept["uri"])
-    assert json.loads(read.contents[0].text)["content"] == "Ana drinks coffee black"
-    gone = await client.call_tool("memory.forget", {"ids": [kept["uri"], "unknown"]})
-    assert gone.structured_content == {
-        "forgotten": 1, "ids": [kept["id"]], "missing": ["unknown"]
-    }  # fmt: skip
-    with pytest.raises(MCPError) as missing:
-        await client.read_resource(kept["uri"])
-    assert missing.value.code in {-32002, -32602}
-    assert missing.value.data["error"]["code"] == "MEMORY_NOT_FOUND"
+async def test_what_was_stored_is_found_read_and_forgotten(connect):
+    async with connect() as client:
+        kept = await store(
+            client, "Ana drinks coffee black", author="Ana", tags=["taste"]
+        )
+        again = await store(
+            client, "Ana drinks coffee black", author="Ana", tags=["taste"]
+        )
+        assert (again["id"], again["created"]) == (kept["id"], False)
+        found = await client.call_tool("memory.search", {"query": "coffee black"})
+        hit = found.structured_content["hits"][0]
+        assert (hit["id"], hit["author"], hit["truncated"]) == (
+            kept["id"],
+            "Ana",
+            False,
+        )
+        assert kept["id"] in found.content[0].text
+        read = await client.read_resource(kept["uri"])
+        assert json.loads(read.contents[0].text)["content"] == "Ana drinks coffee black"
+        gone = await client.call_tool(
+            "memory.forget", {"ids": [kept["uri"], "unknown"]}
+        )
+        assert gone.structured_content == {
+            "forgotten": 1, "ids": [kept["id"]], "missing": ["unknown"]
+        }  # fmt: skip
+        with pytest.raises(MCPError) as missing:
+            await client.read_resource(kept["uri"])
+        assert missing.value.code in {-32002, -32602}
+        assert missing.value.data["error"]["code"] == "MEMORY_NOT_FOUND"
 
 
-async def test_forgetting_by_condition_needs_one(client):
-    await store(client, "first", session_id="s1")
-    await store(client, "second", session_id="s2")
-    refused = await client.call_tool("memory.forget", {})
-    assert refused.is_error
-    gone = await client.call_tool("memory.forget", {"session_id": "s1"})
-    assert gone.structured_content["forgotten"] == 1
-    stats = await client.call_tool("memory.stats", {})
-    assert stats.structured_content["total"] == 1
+async def test_forgetting_by_condition_needs_one(connect):
+    async with connect() as client:
+        await store(client, "first", session_id="s1")
+        await store(client, "second", session_id="s2")
+        refused = await client.call_tool("memory.forget", {})
+        assert refused.is_error
+        gone = await client.call_tool("memory.forget", {"session_id": "s1"})
+        assert gone.structured_content["forgotten"] == 1
+        stats = await client.call_tool("memory.stats", {})
+        assert stats.structured_content["total"] == 1
 
 
-async def test_search_and_fetch_have_the_shapes_connectors_read(client):
-    kept = await store(client, "The launch is on 3 May", author="Bo")
-    found = await client.call_tool("search", {"query": "launch"})
-    told = json.loads(found.content[0].text)
-    assert told == found.structured_content
-    assert told["results"] == [
-        {"id": kept["id"], "title": "Bo: The launch is on 3 May", "url": kept["uri"]}
-    ]
-    for key in (kept["id"], kept["uri"]):
-        fetched = await client.call_tool("fetch", {"id": key})
-        page = json.loads(fetched.content[0].text)
-        assert (page["text"], page["url"]) == ("The launch is on 3 May", kept["uri"])
-        assert page["metadata"]["author"] == "Bo"
+async def test_search_and_fetch_have_the_shapes_connectors_read(connect):
+    async with connect() as client:
+        kept = await store(client, "The launch is on 3 May", author="Bo")
+        found = await client.call_tool("search", {"query": "launch"})
+        told = json.loads(found.content[0].text)
+        assert told == found.structured_content
+        assert told["results"] == [
+            {
+                "id": kept["id"],
+                "title": "Bo: The launch is on 3 May",
+                "url": kept["uri"],
+            }
+        ]
+        for key in (kept["id"], kept["uri"]):
+            fetched = await client.call_tool("fetch", {"id": key})
+            page = json.loads(fetched.content[0].text)
+            assert (page["text"], page["url"]) == (
+                "The launch is on 3 May",
+                kept["uri"],
+            )
+            assert page["metadata"]["author"] == "Bo"
 
 
-async def test_a_long_hit_is_cut_and_fetch_has_the_rest(client):
-    content = "needle " + "hay " * 2_000
-    await store(client, content)
-    found = await client.call_tool("memory.search", {"query": "needle"})
-    hit = found.structured_content["hits"][0]
-    assert hit["truncated"]
-    assert len(hit["content"]) == 2_000
-    fetched = await client.call_tool("fetch", {"id": hit["id"]})
-    assert fetched.structured_content["text"] == content
+async def test_a_long_hit_is_cut_and_fetch_has_the_rest(connect):
+    async with connect() as client:
+        content = "needle " + "hay " * 2_000
+        await store(client, content)
+        found = await client.call_tool("memory.search", {"query": "needle"})
+        hit = found.structured_content["hits"][0]
+        assert hit["truncated"]
+        assert len(hit["content"]) == 2_000
+        fetched = await client.call_tool("fetch", {"id": hit["id"]})
+        assert fetched.structured_content["text"] == content
 
 
-async def test_a_context_stays_within_its_budget(client):
-    await store(client, "Ana drinks coffee black")
-    built = await client.call_tool(
-        "memory.context", {"query": "coffee", "max_tokens": 50}
-    )
-    content = built.structured_content
-    assert content["total_tokens"] <= content["budget"] == 50
-    assert "coffee" in built.content[0].text
+async def test_a_context_stays_within_its_budget(connect):
+    async with connect() as client:
+        await store(client, "Ana drinks coffee black")
+        built = await client.call_tool(
+            "memory.context", {"query": "coffee", "max_tokens": 50}
+        )
+        content = built.structured_content
+        assert content["total_tokens"] <= content["budget"] == 50
+        assert "coffee" in built.content[0].text
 
 
-async def test_vectors_are_in_the_structured_result(client):
-    one = await client.call_tool("embedding.generate", {"text": "tea"})
-    many = await client.call_tool("embedding.batch", {"texts": ["tea", "two words"]})
-    vectors = many.structured_content["embeddings"]
-    assert vectors[0] == one.structured_content["embedding"]
-    assert many.structured_content["tokens"] == [1, 2]
+async def test_vectors_are_in_the_structured_result(connect):
+    async with connect() as client:
+        one = await client.call_tool("embedding.generate", {"text": "tea"})
+        many = await client.call_tool(
+            "embedding.batch", {"texts": ["tea", "two words"]}
+        )
+        vectors = many.structured_content["embeddings"]
+        assert vectors[0] == one.structured_content["embedding"]
+        assert many.structured_content["tokens"] == [1, 2]
 
 
-async def test_the_service_tells_of_itself(client):
-    health = await client.call_tool("health.status", {})
-    assert health.structured_content["status"] == "ok"
-    models = await client.call_tool("model.info", {})
-    assert models.structured_content["models"][0]["name"] == "fake"
+async def test_the_service_tells_of_itself(connect):
+    async with connect() as client:
+        health = await client.call_tool("health.status", {})
+        assert health.structured_content["status"] == "ok"
+        models = await client.call_tool("model.info", {})
+        assert models.structured_content["models"][0]["name"] == "fake"
 
 
 @pytest.mark.parametrize(
@@ -137,35 +170,38 @@ async def test_the_service_tells_of_itself(client):
         ("fetch", {"id": ""}, "id"),
     ],
 )
-async def test_bad_arguments_are_told_to_the_agent(client, tool, arguments, field):
-    answer = await client.call_tool(tool, arguments)
-    assert answer.is_error
-    error = answer.structured_content["error"]
-    assert (error["code"], error["field"]) == ("VALIDATION_ERROR", field)
-    assert error["message"] in answer.content[0].text
+async def test_bad_arguments_are_told_to_the_agent(connect, tool, arguments, field):
+    async with connect() as client:
+        answer = await client.call_tool(tool, arguments)
+        assert answer.is_error
+        error = answer.structured_content["error"]
+        assert (error["code"], error["field"]) == ("VALIDATION_ERROR", field)
+        assert error["message"] in answer.content[0].text
 
 
-async def test_unknown_names_are_refused(client):
-    with pytest.raises(MCPError):
-        await client.call_tool("memory.erase", {})
-    with pytest.raises(MCPError):
-        await client.read_resource("file:///etc/passwd")
-    with pytest.raises(MCPError):
-        await client.get_prompt("nothing", {})
-    with pytest.raises(MCPError) as missing:
-        await client.get_prompt("answer_from_memory", {})
-    assert missing.value.data["error"]["field"] == "question"
+async def test_unknown_names_are_refused(connect):
+    async with connect() as client:
+        with pytest.raises(MCPError):
+            await client.call_tool("memory.erase", {})
+        with pytest.raises(MCPError):
+            await client.read_resource("file:///etc/passwd")
+        with pytest.raises(MCPError):
+            await client.get_prompt("nothing", {})
+        with pytest.raises(MCPError) as missing:
+            await client.get_prompt("answer_from_memory", {})
+        assert missing.value.data["error"]["field"] == "question"
 
 
-async def test_prompts_carry_what_is_remembered(client):
-    names = [prompt.name for prompt in (await client.list_prompts()).prompts]
-    assert names == ["answer_from_memory", "save_what_matters"]
-    await store(client, "Ana drinks coffee black")
-    asked = {"question": "coffee"}
-    filled = await client.get_prompt("answer_from_memory", asked)
-    assert "Ana drinks coffee black" in filled.messages[0].content.text
-    saving = await client.get_prompt("save_what_matters", {"about": "the launch"})
-    assert "the launch" in saving.messages[0].content.text
+async def test_prompts_carry_what_is_remembered(connect):
+    async with connect() as client:
+        names = [prompt.name for prompt in (await client.list_prompts()).prompts]
+        assert names == ["answer_from_memory", "save_what_matters"]
+        await store(client, "Ana drinks coffee black")
+        asked = {"question": "coffee"}
+        filled = await client.get_prompt("answer_from_memory", asked)
+        assert "Ana drinks coffee black" in filled.messages[0].content.text
+        saving = await client.get_prompt("save_what_matters", {"about": "the launch"})
+        assert "the launch" in saving.messages[0].content.text
 
 
 async def test_a_failure_nobody_foresaw_tells_nothing_of_its_cause(served):

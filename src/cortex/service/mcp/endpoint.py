@@ -69,5 +69,6 @@ def _caller(request: McpRequest) -> Caller:
         admission.principal,
         admission.context,
         http.query_params.get("namespace"),
+        admission.require,
         admission.charge,
     )

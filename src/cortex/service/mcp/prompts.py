@@ -88,7 +88,7 @@ class Prompts:
         )
 
     async def _answer(self, caller: Caller, given: Mapping[str, str]) -> str:
-        caller.principal.require(Scope.CONTEXT)
+        caller = caller.doing(Scope.CONTEXT, "build")
         question = given["question"]
         built = await self._cases.build_context(
             caller.namespace(given.get("namespace") or None),

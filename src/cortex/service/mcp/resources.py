@@ -53,8 +53,9 @@ class Resources:
         Raises:
             NotFound: no such address, or no such memory within reach.
         """
-        caller.principal.require(Scope.MEMORY)
+        caller = caller.doing(Scope.MEMORY, "read")
         if uri == NAMESPACES:
+            caller.allowed()
             counts = await self._cases.memory_stats(caller.principal, None)
             value: object = {"namespaces": dict(counts.by_namespace)}
         else:

@@ -45,9 +45,13 @@ def local_server(
 
     def caller(_request: Request) -> Caller:
         context = CallContext(ids.new(), principal.subject)
-        return Caller(principal, context, namespace, _free)
+        return Caller(principal, context, namespace, _allowed, _free)
 
     return McpHandlers(cases, options, caller, log).server()
+
+
+def _allowed(_action: str, _namespace: str | None) -> None:
+    """Allow all: policies are for callers from outside, this one owns the files."""
 
 
 def _free(_route: str) -> None:

@@ -36,6 +36,7 @@ class Tool(Generic[A]):
         name: dotted; ``plain`` has underscores for clients that know no dots.
         description: what it does, when to use it and what comes back.
         scope: that the caller must hold; None for all.
+        verb: what it does, as policies name it and the HTTP edge does.
         writes: whether anything is changed by it.
         destroys: whether something is lost by it.
     """
@@ -46,6 +47,7 @@ class Tool(Generic[A]):
     arguments: type[A]
     answer: type[Wire]
     scope: Scope | None
+    verb: str
     run: Callable[[Caller, A], Awaitable[Answer]]
     writes: bool = False
     destroys: bool = False
@@ -62,7 +64,7 @@ class Tool(Generic[A]):
             CortexError: as the HTTP edge would refuse the same.
         """
         if self.scope is not None:
-            caller.principal.require(self.scope)
+            caller = caller.doing(self.scope, self.verb)
         try:
             given = self.arguments.model_validate(dict(arguments))
         except PydanticError as error:

@@ -47,8 +47,15 @@ def _handler(application: ASGIApp) -> Callable[..., Awaitable[Response]]:
 
 
 def _admission(door: Door, request: Request, caller: Caller) -> Admission:
+    attributes = {"client.address": caller.address} if caller.address else {}
+
+    def require(action: str, namespace: str | None) -> None:
+        caller.authorization.require(
+            caller.principal, action, namespace=namespace, attributes=attributes
+        )
+
     charge = partial(door.charge, request, caller.principal)
-    return Admission(caller.principal, caller.context, charge)
+    return Admission(caller.principal, caller.context, require, charge)
 
 
 class _Carried(Response):

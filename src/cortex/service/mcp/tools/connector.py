@@ -83,6 +83,7 @@ class ConnectorTools:
                 SearchArguments,
                 SearchAnswer,
                 Scope.MEMORY,
+                "search",
                 self.search,
             ),
             Tool(
@@ -92,6 +93,7 @@ class ConnectorTools:
                 FetchArguments,
                 FetchAnswer,
                 Scope.MEMORY,
+                "read",
                 self.fetch,
             ),
         )

@@ -100,6 +100,7 @@ class InferenceTools:
                 GenerateArguments,
                 GenerateAnswer,
                 Scope.INFERENCE,
+                "embed",
                 self.generate,
             ),
             Tool(
@@ -109,6 +110,7 @@ class InferenceTools:
                 BatchArguments,
                 BatchAnswer,
                 Scope.INFERENCE,
+                "embed",
                 self.batch,
             ),
             Tool(
@@ -119,12 +121,14 @@ class InferenceTools:
                 NoArguments,
                 ModelsAnswer,
                 Scope.INFERENCE,
+                "read",
                 self.models,
             ),
         )
 
     async def generate(self, caller: Caller, given: GenerateArguments) -> Answer:
         """Embed one text."""
+        caller.allowed()
         caller.charge("/embed")
         made = await self._cases.embed(EmbedRequest((given.text,), given.model))
         content = {
@@ -137,6 +141,7 @@ class InferenceTools:
 
     async def batch(self, caller: Caller, given: BatchArguments) -> Answer:
         """Embed several texts."""
+        caller.allowed()
         caller.charge("/embeddings")
         made = await self._cases.embed(EmbedRequest(tuple(given.texts), given.model))
         content = {
@@ -147,8 +152,9 @@ class InferenceTools:
         }
         return Answer(content, _summary(made))
 
-    async def models(self, _caller: Caller, _given: NoArguments) -> Answer:
+    async def models(self, caller: Caller, _given: NoArguments) -> Answer:
         """List the models."""
+        caller.allowed()
         rows = [
             {
                 "name": model.info.name,

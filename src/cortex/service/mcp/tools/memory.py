@@ -285,6 +285,7 @@ class MemoryTools:
                 StoreArguments,
                 StoreAnswer,
                 Scope.MEMORY,
+                "write",
                 self.store,
                 writes=True,
             ),
@@ -297,6 +298,7 @@ class MemoryTools:
                 SearchArguments,
                 SearchAnswer,
                 Scope.MEMORY,
+                "search",
                 self.search,
             ),
             Tool(
@@ -308,6 +310,7 @@ class MemoryTools:
                 ContextArguments,
                 ContextAnswer,
                 Scope.CONTEXT,
+                "build",
                 self.context,
             ),
             Tool(
@@ -318,6 +321,7 @@ class MemoryTools:
                 ForgetArguments,
                 ForgetAnswer,
                 Scope.MEMORY,
+                "forget",
                 self.forget,
                 writes=True,
                 destroys=True,
@@ -329,6 +333,7 @@ class MemoryTools:
                 StatsArguments,
                 StatsAnswer,
                 Scope.MEMORY,
+                "read",
                 self.stats,
             ),
         )
@@ -398,7 +403,9 @@ class MemoryTools:
     async def stats(self, caller: Caller, given: StatsArguments) -> Answer:
         """Count."""
         named = given.namespace
-        place = None if named is None else caller.principal.namespace(named)
+        if named is None:
+            caller.allowed()
+        place = None if named is None else caller.namespace(named)
         counts = await self._cases.memory_stats(caller.principal, place)
         content = {
             "total": counts.total,

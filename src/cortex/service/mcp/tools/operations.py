@@ -58,6 +58,7 @@ class OperationsTools:
                 NoArguments,
                 HealthAnswer,
                 None,
+                "read",
                 self.health,
             ),
             Tool(
@@ -68,6 +69,7 @@ class OperationsTools:
                 NoArguments,
                 VerifyAnswer,
                 Scope.AUDIT,
+                "verify",
                 self.verify,
             ),
         )
@@ -87,8 +89,9 @@ class OperationsTools:
         text = "; ".join([f"The service is {report.status.value}", *unwell])
         return Answer({"status": report.status.value, "checks": checks}, text)
 
-    async def verify(self, _caller: Caller, _given: NoArguments) -> Answer:
+    async def verify(self, caller: Caller, _given: NoArguments) -> Answer:
         """Verify the ledger."""
+        caller.allowed()
         found = await self._cases.audit.verify()
         content = {
             "verdict": found.verdict.value,
