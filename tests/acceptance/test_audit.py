@@ -279,6 +279,25 @@ def test_several_workers_write_one_log(serve):
     assert verdict(server.home, "--deep")[0] == 0
 
 
+def test_without_its_ledger_a_server_serves_memory_and_says_so(serve):
+    server = serve()
+    assert server.stop() == 0
+    (server.home / "ledger/keys/signing.key").chmod(0o644)
+    again = serve(home=server.home)
+    names = ("run_id", "agent_name", "method_name", "prompt", "raw_output")
+    body = dict(zip(names, CALL, strict=True))
+    answer = again.client.post("/audit/record", json=body)
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) > 0
+    assert "signing.key" in answer.text
+    assert str(server.home) not in answer.text
+    with CortexClientSync(again.url) as client:
+        assert client.remember("still here").ids
+        health = client.health()
+        assert health.status != "ok"
+        assert health.checks["audit_ledger"]["status"] != "ok"
+
+
 def spoil(home: Path, needle: bytes) -> None:
     """Flip one bit of a text in the database of a stopped server."""
     path = home / "ledger/ledger.db"
