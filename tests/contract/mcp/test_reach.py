@@ -6,6 +6,7 @@ import pytest
 from mcp import MCPError
 
 from cortex.foundation.bucket import Rate
+from cortex.security.policy_file import parse_policy
 
 ASKED = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
 HEADERS = {"Accept": "application/json, text/event-stream"}
@@ -123,3 +124,28 @@ async def test_an_open_server_refuses_foreign_pages(open_served):
             headers = {**HEADERS, "Origin": origin}
             answer = await http.post("/mcp", json=ASKED, headers=headers)
             assert answer.status_code == status, origin
+
+
+POLICY = """
+version = 1
+
+[[rules]]
+id = "keep-everything"
+effect = "deny"
+actions = ["memory.forget"]
+
+[[rules]]
+id = "rest"
+effect = "allow"
+actions = ["*"]
+"""
+
+
+async def test_the_policy_of_http_holds_here_too(served):
+    async with served.client() as client:
+        kept = await client.call_tool("memory.store", {"content": "a"})
+        served.authorization.replace(parse_policy(POLICY))
+        uri = kept.structured_content["uri"]
+        refused = await client.call_tool("memory.forget", {"ids": [uri]})
+        assert refused.structured_content["error"]["rule"] == "keep-everything"
+        assert (await client.read_resource(uri)).contents
