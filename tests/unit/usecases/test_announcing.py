@@ -46,7 +46,7 @@ async def test_a_full_queue_drops_and_counts_and_never_waits(house, call):
     assert announce.dropped == 7
     await announce.flush()
     assert len(await kept(house)) == ANNOUNCEMENTS_MAX
-    announce("context.packed", house.namespace, packed(-1), call)
+    announce("context.packed", house.namespace, packed(1), call)
     assert announce.dropped == 7
 
 
