@@ -1,0 +1,71 @@
+"""The examples of the pages on embeddings and MCP run as they are written."""
+
+import inspect
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cortex.security.scopes import Scope
+from cortex.service.mcp import tools
+
+PAGES = Path(__file__).parents[2] / "docs" / "how-to"
+TOKEN = "page-token-0123456789"
+
+
+def blocks(page: str, language: str) -> list[str]:
+    text = (PAGES / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def run(serve):
+    tokens = {"page": {"token": TOKEN, "scopes": ["inference", "memory"]}}
+    server = serve(CORTEX_TOKENS=json.dumps(tokens))
+
+    def run(*command: str, code: str) -> str:
+        finished = subprocess.run(
+            [*command, code.replace("http://127.0.0.1:4949", server.url)],
+            env={
+                **os.environ,
+                "CORTEX_TOKEN": TOKEN,
+                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            },
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert finished.returncode == 0, finished.stderr
+        return finished.stdout
+
+    return run
+
+
+def test_the_embedding_examples_run(run):
+    (python,) = blocks("embeddings.md", "python")
+    assert run(sys.executable, "-c", code=python) == "2 384 17\n"
+    (curl,) = blocks("embeddings.md", "bash")
+    answer = json.loads(run("bash", "-c", code=curl))
+    assert len(answer["embedding"]) == 384
+
+
+def test_the_mcp_examples_run(run):
+    (python,) = blocks("mcp.md", "python")
+    assert run(sys.executable, "-c", code=python) == "Ana drinks her coffee black.\n"
+    (shell,) = blocks("mcp.md", "bash")
+    assert run("bash", "-ec", code=shell).count("mcpServers") == 6
+
+
+def test_every_tool_is_on_the_page():
+    folder = Path(inspect.getfile(tools)).parent
+    code = "".join(path.read_text("utf-8") for path in folder.glob("*.py"))
+    names = set(re.findall(r'Tool\(\s+"([a-z.]+)"', code))
+    table = [r for r in (PAGES / "mcp.md").read_text().splitlines() if r[:1] == "|"]
+    shown = {n for row in table[2:] for n in re.findall(r"`([a-z.]+)`", row[:60])}
+    scopes = {scope.value for scope in Scope}
+    assert names == {name for name in shown if name not in scopes}
