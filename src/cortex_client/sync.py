@@ -153,6 +153,8 @@ class CortexClientSync:
     update_memory = _verb(memory.update_memory)
     list_memories = _verb(memory.list_memories)
     forget = _verb(memory.forget)
+    quarantine = _verb(memory.quarantine)
+    release = _verb(memory.release)
     stats = _verb(memory.stats)
     import_lines = _verb(memory.import_lines)
     export_lines = _flow(memory.export_lines)

@@ -21,6 +21,10 @@ class NewMemory:
         valid_from: start of the time it is true; ``valid_to`` its end.
         ttl_seconds: forget it this long after it was stored.
         idempotency_key: the same key in one namespace is the same memory.
+        run_id: your run that it came from.
+        source: reference to where it came from, such as a URL or a tool's name.
+        source_kind: user, agent, tool, import, web or unknown.
+        trust: 0..1, at most what ``source_kind`` allows, which is the default.
     """
 
     content: str
@@ -38,15 +42,34 @@ class NewMemory:
     ttl_seconds: float | None = None
     modality: str = ""
     idempotency_key: str | None = None
+    run_id: str | None = None
+    source: str = ""
+    source_kind: str = ""
+    trust: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a memory came from; ``written_by`` is the name of the writer's token."""
+
+    written_by: str = ""
+    run_id: str | None = None
+    source: str = ""
+    source_kind: str = ""
+    extra: Json = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Answer to one item: its id, and whether it was new."""
+    """Answer to one item: its id, and whether it was new.
+
+    ``quarantined`` says why it is kept out of answers; empty when it is not.
+    """
 
     id: str
     created: bool = True
     embedding: str = "ready"
+    quarantined: str = ""
     extra: Json = field(default_factory=dict)
 
 
@@ -88,6 +111,10 @@ class Memory:
     modality: str = ""
     embedding: str = ""
     content_sha256: str = ""
+    provenance: Provenance = Provenance()
+    trust: float | None = None
+    quarantined: bool = False
+    quarantine_reason: str = ""
     extra: Json = field(default_factory=dict)
 
 
@@ -99,6 +126,7 @@ class Hit:
         score: comparable within one answer only.
         confidence: 0..1, that this answers the query at all.
         signals: each signal's part in the score; only with ``explain``.
+        facts: trust and kind of source, no part of the score; only with ``explain``.
     """
 
     id: str
@@ -116,7 +144,11 @@ class Hit:
     created_at: float | None = None
     updated_at: float | None = None
     content_sha256: str = ""
+    provenance: Provenance = Provenance()
+    trust: float | None = None
+    quarantined: bool = False
     signals: Mapping[str, float] | None = None
+    facts: Json | None = None
     extra: Json = field(default_factory=dict)
 
 
@@ -147,6 +179,17 @@ class Forgotten:
     ids: tuple[str, ...]
     content_sha256: tuple[str, ...] = ()
     forgotten_at: float | None = None
+    extra: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """What a quarantine took out of answers; what was out before is not named."""
+
+    ids: tuple[str, ...]
+    reason: str = ""
+    quarantined_at: float | None = None
+    quarantined: int = 0
     extra: Json = field(default_factory=dict)
 
 

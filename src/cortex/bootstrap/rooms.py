@@ -43,6 +43,7 @@ from cortex.usecases.model import ServiceInfo
 from cortex.usecases.models import Models
 from cortex.usecases.optimize_context import OptimizeContext
 from cortex.usecases.preparing import Preparing
+from cortex.usecases.quarantine import QuarantineMemories, ReleaseMemory
 from cortex.usecases.remember import Remember, UpdateMemory
 from cortex.usecases.search import Search, VectorSearch
 from cortex.usecases.services import Services
@@ -132,6 +133,8 @@ def _use_cases(rooms: _Rooms) -> UseCases:
         update_memory=UpdateMemory(stores.memories, preparing, snapshot.invalidate),
         list_memories=ListMemories(stores.memories),
         forget=Forget(stores.memories, snapshot.invalidate, rooms.trust.audit.shred),
+        quarantine=QuarantineMemories(stores.memories, snapshot.invalidate),
+        release=ReleaseMemory(stores.memories, snapshot.invalidate),
         search=search,
         import_lines=ImportLines(stores.memories, stores.sessions, preparing),
         export_lines=ExportLines(stores.memories, stores.sessions),

@@ -105,6 +105,8 @@ EVENT_TYPES: Mapping[str, Schema] = MappingProxyType(
         "memory.stored": _schema("ids namespace", "count content_sha256 embedding"),
         "memory.updated": _schema("ids namespace", "fields content_sha256 embedding"),
         "memory.forgotten": _schema("ids namespace", "count content_sha256 reason"),
+        "memory.quarantined": _schema("ids namespace reason", "count actor"),
+        "memory.released": _schema("ids namespace", "count actor reason"),
         "memory.promoted": _schema("ids namespace", "from_tier to_tier count"),
         "memory.demoted": _schema("ids namespace", "from_tier to_tier count"),
         "embedding.caught_up": _schema("space", "namespace count"),

@@ -11,6 +11,7 @@ from cortex.cli.demo.command import demo
 from cortex.cli.doctor import doctor
 from cortex.cli.forget import forget
 from cortex.cli.mcp import mcp
+from cortex.cli.quarantine import quarantine, release
 from cortex.cli.recall import recall
 from cortex.cli.remember import remember
 from cortex.cli.serve import serve
@@ -35,6 +36,8 @@ def build() -> typer.Typer:
         ("recall", recall),
         ("context", context),
         ("forget", forget),
+        ("quarantine", quarantine),
+        ("release", release),
         ("import", import_),
         ("export", export),
         ("mcp", mcp),

@@ -27,6 +27,12 @@ class How:
     before: Annotated[str | None, typer.Option(help="Happened before, ISO 8601.")] = (
         None
     )
+    min_trust: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Leave out what is trusted less.")
+    ] = None
+    source_kind: Annotated[
+        list[str] | None, typer.Option(help="Only this kind; may be repeated.")
+    ] = None
     explain: Annotated[
         bool, typer.Option("--explain", help="Show each signal's part.")
     ] = False
@@ -42,6 +48,8 @@ class How:
             "user_id": self.user,
             "time_range": bounds or None,
             "explain": self.explain or None,
+            "min_trust": self.min_trust,
+            "source_kinds": self.source_kind or None,
         }
         return {k: v for k, v in values.items() if v is not None}  # type: ignore[return-value]
 
@@ -80,6 +88,8 @@ def _row(hit: Hit) -> tuple[str, str, str, str, str]:
     if hit.signals:
         parts = sorted(hit.signals.items(), key=lambda part: -part[1])
         text += "\n" + "  ".join(f"{name} {value:.3f}" for name, value in parts)
+    if hit.signals and hit.trust is not None:
+        text += f"  (trust {hit.trust:.2f}, {hit.provenance.source_kind})"
     return (
         f"{hit.score:.3f}",
         f"{hit.confidence:.2f}",

@@ -6,6 +6,7 @@ a test fails while the page and the program differ.
 
 import sys
 from collections.abc import Iterator
+from dataclasses import MISSING
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ def _row(parameter: Any) -> str:
         names = [parameter.name.upper()]
     told = (getattr(parameter, "help", None) or "").replace("|", "\\|")
     default = parameter.default
-    if default not in (None, False, "", ()) and not callable(default):
+    if default not in (None, False, "", (), MISSING) and not callable(default):
         told = f"{told} Default: {default}.".strip()
     return f"| {', '.join(f'`{name}`' for name in names)} | {told} |\n"
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cortex.cli.command import Server, command
-from cortex.cli.printing import print_json
+from cortex.cli.printing import print_json, say
 from cortex.cli.selecting import NamespaceName
 from cortex_client import NewMemory
 
@@ -30,6 +30,17 @@ class About:
         str | None, typer.Option(help="When it happened: ISO 8601 or epoch seconds.")
     ] = None
     ttl: Annotated[float | None, typer.Option(help="Forget after seconds.")] = None
+    source: Annotated[
+        str, typer.Option(help="Where it came from: a URL, the name of a tool.")
+    ] = ""
+    source_kind: Annotated[
+        str, typer.Option(help="user, agent, tool, import, web or unknown.")
+    ] = ""
+    run: Annotated[str | None, typer.Option(help="Id of the run it came from.")] = None
+    trust: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="At most what the kind of source allows."),
+    ] = None
 
 
 @command
@@ -54,6 +65,10 @@ def remember(
         importance=about.importance,
         occurred_at=about.at,
         ttl_seconds=about.ttl,
+        source=about.source,
+        source_kind=about.source_kind,
+        run_id=about.run,
+        trust=about.trust,
     )
     with server.connect() as client:
         if about.namespace is None:
@@ -65,3 +80,5 @@ def remember(
         return
     for entry in stored.items:
         print(entry.id if entry.created else f"{entry.id} (was there already)")
+        if entry.quarantined:
+            say(f"quarantined: {entry.quarantined}; nothing answers with it")

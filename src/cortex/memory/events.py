@@ -61,6 +61,32 @@ class EventMaker:
         }
         return self._event("memory.forgotten", ns, data, context)
 
+    def quarantined(
+        self, ns: Namespace, ids: Sequence[str], reason: str, context: WriteContext
+    ) -> Event:
+        """Return ``memory.quarantined``: what is kept out of answers, and why."""
+        data: dict[str, JsonValue] = {
+            "namespace": ns.name,
+            "ids": list(ids),
+            "count": len(ids),
+            "reason": reason,
+            "actor": context.actor,
+        }
+        return self._event("memory.quarantined", ns, data, context)
+
+    def released(
+        self, ns: Namespace, memory_id: str, reason: str, context: WriteContext
+    ) -> Event:
+        """Return ``memory.released``; ``reason`` is that of the quarantine it ends."""
+        data: dict[str, JsonValue] = {
+            "namespace": ns.name,
+            "ids": [memory_id],
+            "count": 1,
+            "reason": reason,
+            "actor": context.actor,
+        }
+        return self._event("memory.released", ns, data, context)
+
     def moved(
         self,
         ns: Namespace,

@@ -5,15 +5,15 @@ follows empties the write-ahead log; callers that forget at the same time share 
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from cortex.foundation.clock import Clock
 from cortex.foundation.tenancy import Namespace
-from cortex.memory import listing, reads, writes
+from cortex.memory import selecting, writes
 from cortex.memory.events import EventMaker
-from cortex.memory.filters import Predicate, compile_filter
-from cortex.memory.model import Forgotten, Selection
+from cortex.memory.model import Forgotten, Quarantine, Selection
 from cortex.memory.numbers import Numbers
 from cortex.memory.ports import WriteContext
 from cortex.memory.writes import SQL, Removed
@@ -22,9 +22,6 @@ from cortex.storage.sqlite import Connection, Database
 
 FORGET_BATCH: Final = 500
 """Rows in one transaction of a forget: bounds how long it holds the writer."""
-
-_LONG_AGO: Final = -1e300
-"""A time before all: forgetting also finds what has expired and was not swept yet."""
 
 
 class Forgetting:
@@ -49,7 +46,7 @@ class Forgetting:
         removed: list[Removed] = []
         ns_id = self._numbers.namespace(ns)
         if ns_id is not None:
-            for batch in _batches(ids):
+            for batch in selecting.batches(ids, FORGET_BATCH):
                 removed += await self._delete(ns, ns_id, batch, context)
         await self.scrub()
         return self._answer(removed)
@@ -57,14 +54,19 @@ class Forgetting:
     async def by_selection(
         self, ns: Namespace, selection: Selection, context: WriteContext
     ) -> Forgotten:
-        """Forget what a selection names, and the conversations that it names whole."""
-        passes = None if selection.where is None else compile_filter(selection.where)
+        """Forget what a selection names, and the conversations that it names whole.
+
+        What is quarantined goes too: forgetting a person leaves nothing behind.
+        """
+        wanted = selection
+        if selection.quarantine is Quarantine.EXCLUDED:
+            wanted = replace(selection, quarantine=Quarantine.INCLUDED)
         removed: list[Removed] = []
         ns_id = self._numbers.namespace(ns)
-        after: int | None = 0 if ns_id is not None else None
-        while ns_id is not None and after is not None:
-            ids, after = await self._select(ns_id, selection, passes, after)
-            if ids:
+        if ns_id is not None:
+            async for ids in selecting.selected(
+                self._database, ns_id, wanted, batch=FORGET_BATCH
+            ):
                 removed += await self._delete(ns, ns_id, ids, context)
         if ns_id is not None:
             await self._forget_sessions(ns_id, selection)
@@ -84,25 +86,6 @@ class Forgetting:
             covered = self._deletions
             await self._database.scrub()
             self._scrubbed = covered
-
-    async def _select(
-        self,
-        ns_id: int,
-        selection: Selection,
-        passes: Predicate | None,
-        after: int,
-    ) -> tuple[list[str], int | None]:
-        query = listing.query_name(selection, oldest_first=True)
-        values = {
-            **listing.parameters(selection),
-            "ns_id": ns_id,
-            "after": after,
-            "now": _LONG_AGO,
-        }
-        rows, more = await self._database.read(
-            lambda c: reads.list_page(c, query, values, FORGET_BATCH, passes)
-        )
-        return [row.id for row in rows], more
 
     async def _delete(
         self,
@@ -143,8 +126,3 @@ class Forgetting:
             content_sha256=tuple(one.content_sha256 for one in removed),
             forgotten_at=self._clock.now(),
         )
-
-
-def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(ids), FORGET_BATCH):
-        yield ids[start : start + FORGET_BATCH]

@@ -63,9 +63,9 @@ class HotRecords:
         return self._records.get((ns_id, seq))
 
     def offer(self, ns_id: int, found: Iterable[Found]) -> None:
-        """Keep those of the memories that are hot."""
+        """Keep those of the memories that are hot and in no quarantine."""
         for one in found:
-            if one.memory.tier is Tier.HOT:
+            if one.memory.tier is Tier.HOT and not one.memory.quarantined:
                 self._records.put((ns_id, one.seq), one)
                 self._ids.put((ns_id, one.memory.id), one.seq)
 

@@ -10,7 +10,7 @@ import orjson
 
 from cortex.foundation.errors import ValidationError
 from cortex.memory.errors import InvalidCursor
-from cortex.memory.model import Selection
+from cortex.memory.model import Origin, Quarantine, Selection
 from cortex.memory.rows import SqlValue
 
 LIST_LIMIT_MAX: Final = 500
@@ -21,6 +21,12 @@ ROWS_EXAMINED_MAX: Final = 20_000
 
 SEQ_MAX: Final = 2**63 - 1
 """The greatest row number that SQLite gives."""
+
+_QUARANTINED: Final = {
+    Quarantine.EXCLUDED: 0,
+    Quarantine.INCLUDED: None,
+    Quarantine.ONLY: 1,
+}
 
 _CURSOR_CHARACTERS_MAX: Final = 200
 _MARK_CHARACTERS: Final = 12
@@ -77,6 +83,8 @@ def parameters(selection: Selection) -> Mapping[str, SqlValue]:
     span = selection.time_range
     tiers = selection.tiers
     modality = selection.modality
+    kinds = selection.source_kinds
+    origin = selection.origin or Origin()
     return {
         "session_id": selection.session_id,
         "user_id": selection.user_id,
@@ -88,6 +96,12 @@ def parameters(selection: Selection) -> Mapping[str, SqlValue]:
         "end": None if span is None else span.end,
         "tiers": None if tiers is None else orjson.dumps(sorted(tiers)).decode(),
         "tag": selection.tag,
+        "min_trust": selection.min_trust,
+        "kinds": None if kinds is None else orjson.dumps(sorted(kinds)).decode(),
+        "source": origin.source,
+        "run_id": origin.run_id,
+        "written_by": origin.written_by,
+        "quarantined": _QUARANTINED[selection.quarantine],
     }
 
 

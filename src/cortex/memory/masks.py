@@ -9,16 +9,21 @@ import orjson
 from numpy.typing import NDArray
 
 from cortex.foundation.canonical import JsonValue
+from cortex.foundation.errors import ValidationError
 from cortex.memory.columns import NONE, Names
 from cortex.memory.filters import Predicate, compile_filter
-from cortex.memory.model import Selection
+from cortex.memory.model import Quarantine, Selection
 from cortex.memory.rows import load_object, load_tags
 from cortex.memory.shard import Shard
-from cortex.memory.table import MODALITY_NUMBERS, TIER_NUMBERS
+from cortex.memory.table import MODALITY_NUMBERS, SOURCE_NUMBERS, TIER_NUMBERS
+from cortex.memory.trust import hundredths_needed
 from cortex.memory.vectors import Mask
 
 FILTERS_REMEMBERED_MAX: Final = 32
 """Filters of one shard whose verdicts are kept: a page of a user interface's worth."""
+
+
+_EVERYTHING: Final = (Selection(), Selection(quarantine=Quarantine.INCLUDED))
 
 
 class Verdicts:
@@ -66,10 +71,15 @@ def selection_mask(
 
     Raises:
         InvalidFilter: ``where`` is malformed.
+        ValidationError: it asks for sources, runs or writers, which a shard does not
+            hold.
     """
+    if selection.origin is not None:
+        message = "a search selects by source_kinds, not by source, run or writer"
+        raise ValidationError(message, field="origin")
     predicate = None if selection.where is None else compile_filter(selection.where)
     expired = shard.earliest_expiry <= now
-    if not expired and selection == Selection():
+    if not expired and not shard.has_quarantined and selection in _EVERYTHING:
         return None
     table = shard.table
     mask: Mask = table.alive.view.copy()
@@ -77,6 +87,7 @@ def selection_mask(
         mask &= table.expires_at.view > now
     _by_names(shard, selection, mask)
     _by_time_and_kind(shard, selection, mask)
+    _by_trust(shard, selection, mask)
     if selection.tag is not None and len(mask):
         mask &= _tagged(shard, selection.tag, verdicts)
     if predicate is not None and len(mask):
@@ -113,6 +124,19 @@ def _by_time_and_kind(shard: Shard, selection: Selection, mask: Mask) -> None:
         mask &= np.isin(table.tier.view, numbers)
     if selection.modality is not None:
         mask &= table.modality.view == MODALITY_NUMBERS[selection.modality.value]
+
+
+def _by_trust(shard: Shard, selection: Selection, mask: Mask) -> None:
+    table = shard.table
+    if selection.quarantine is Quarantine.ONLY:
+        mask &= table.quarantined.view
+    elif selection.quarantine is Quarantine.EXCLUDED and shard.has_quarantined:
+        mask &= ~table.quarantined.view
+    if selection.min_trust is not None:
+        mask &= table.trust.view >= hundredths_needed(selection.min_trust)
+    if selection.source_kinds is not None:
+        numbers = [SOURCE_NUMBERS[kind.value] for kind in selection.source_kinds]
+        mask &= np.isin(table.source.view, numbers)
 
 
 def _tagged(shard: Shard, tag: str, verdicts: Verdicts) -> Mask:

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from cortex.foundation.canonical import JsonValue
 from cortex.foundation.tenancy import Namespace
+from cortex.memory.trust import TRUST_CEILINGS, SourceKind
 
 
 class Tier(StrEnum):
@@ -23,6 +24,14 @@ class Modality(StrEnum):
     IMAGE = "image"
     AUDIO = "audio"
     VIDEO = "video"
+
+
+class Quarantine(StrEnum):
+    """What a selection does about quarantined memories."""
+
+    EXCLUDED = "excluded"
+    INCLUDED = "included"
+    ONLY = "only"
 
 
 class SearchMode(StrEnum):
@@ -50,6 +59,9 @@ class NewMemory:
         valid_to: end of the time it is true, epoch seconds.
         ttl_seconds: forget it this long after it was stored.
         idempotency_key: the same key in the same namespace is the same memory.
+        run_id: the run of the writer that it came from.
+        source: reference to where it came from, such as a URL or the name of a tool.
+        trust: 0..1; at most what ``source_kind`` allows, which is also the default.
     """
 
     content: str
@@ -67,6 +79,25 @@ class NewMemory:
     ttl_seconds: float | None = None
     modality: Modality = Modality.TEXT
     idempotency_key: str | None = None
+    run_id: str | None = None
+    source: str = ""
+    source_kind: SourceKind = SourceKind.UNKNOWN
+    trust: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a memory came from.
+
+    Attributes:
+        written_by: subject of the principal that wrote its content; empty for one from
+            before this was kept. The rest is what that writer said.
+    """
+
+    written_by: str = ""
+    run_id: str | None = None
+    source: str = ""
+    source_kind: SourceKind = SourceKind.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +108,9 @@ class Memory:
         embedding: ``ready``, or ``pending`` while the embedder is down.
         space: vector space of its embedding; None while pending.
         content_sha256: hash of the content, which outlives a forget in the ledger.
+        trust: 0..1; a fact to filter by, no part of any score.
+        quarantined_at: since when it is kept out of answers; None when it is not.
+        quarantine_reason: why: ``rule:`` and a rule's name, or somebody's words.
         (others as in ``NewMemory``; times are epoch seconds)
     """
 
@@ -104,15 +138,28 @@ class Memory:
     embedding: str
     space: str | None
     content_sha256: str
+    provenance: Provenance = Provenance()
+    trust: float = TRUST_CEILINGS[SourceKind.UNKNOWN]
+    quarantined_at: float | None = None
+    quarantine_reason: str = ""
+
+    @property
+    def quarantined(self) -> bool:
+        """Return whether it is kept out of answers."""
+        return self.quarantined_at is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Answer to one ``NewMemory``: its id, and whether it was there already."""
+    """Answer to one ``NewMemory``: its id, and whether it was there already.
+
+    ``quarantined`` says why it is kept out of answers; empty when it is not.
+    """
 
     id: str
     created: bool
     embedding: str
+    quarantined: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +186,24 @@ class TimeRange:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Conditions on where memories came from; None leaves one open."""
+
+    source: str | None = None
+    run_id: str | None = None
+    written_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Selection:
     """Which memories of one namespace: for listing, filtering and forgetting.
 
-    ``where`` is a filter tree (see ``cortex.memory.filters``), already validated.
+    Attributes:
+        where: a filter tree (see ``cortex.memory.filters``), already validated.
+        min_trust: 0..1; what is trusted less is not selected.
+        source_kinds: kinds of source that are selected; None for all.
+        origin: for listing, quarantining and forgetting; a search does not know it.
+        quarantine: a forget takes quarantined memories along unless it is ``ONLY``.
     """
 
     session_id: str | None = None
@@ -155,6 +216,10 @@ class Selection:
     tiers: frozenset[Tier] | None = None
     modality: Modality | None = None
     where: Mapping[str, JsonValue] | None = None
+    min_trust: float | None = None
+    source_kinds: frozenset[SourceKind] | None = None
+    origin: Origin | None = None
+    quarantine: Quarantine = Quarantine.EXCLUDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +245,7 @@ class Hit:
         score: fused worth; comparable within one answer only.
         confidence: 0..1, that this answers the query at all.
         signals: each signal's part in the score (they sum to it); empty unless asked.
+        facts: what is known of the memory beside its score; empty unless asked.
         excerpts: (start, end) character spans of the content, best first.
     """
 
@@ -188,6 +254,7 @@ class Hit:
     confidence: float
     signals: Mapping[str, float] = field(default_factory=dict)
     excerpts: Sequence[tuple[int, int]] = ()
+    facts: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +282,15 @@ class Forgotten:
     ids: tuple[str, ...]
     content_sha256: tuple[str, ...]
     forgotten_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """What a quarantine took out of answers; those quarantined before are not named."""
+
+    ids: tuple[str, ...]
+    reason: str
+    quarantined_at: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from cortex.memory.model import (
     MemoryStats,
     NewMemory,
     Page,
+    Quarantined,
     Selection,
     Stored,
     Tier,
@@ -49,6 +50,7 @@ class Restored:
     Attributes:
         id: its former id; used again when it is free.
         dedupe: its former dedupe key, so that importing it twice stores it once.
+        quarantined_at: it was quarantined, and stays so; with its reason.
         (others as in ``Memory``; None means as for a new memory)
     """
 
@@ -60,6 +62,8 @@ class Restored:
     accessed_at: float | None = None
     access_count: int = 0
     expires_at: float | None = None
+    quarantined_at: float | None = None
+    quarantine_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,8 @@ class ProjectedRow(NamedTuple):
     """What a shard keeps of one row (a tuple: a shard loads them by the 100 000).
 
     ``tags`` and ``metadata`` are JSON; ``content_key`` tells one content from another;
-    ``vectors`` are ``chunks`` float16 rows, None while the embedding is pending.
+    ``vectors`` are ``chunks`` float16 rows, None while the embedding is pending;
+    ``quarantined`` is 0 or 1.
     """
 
     seq: int
@@ -141,6 +146,9 @@ class ProjectedRow(NamedTuple):
     space: str | None
     chunks: int
     vectors: bytes | None
+    trust: float
+    source_kind: str
+    quarantined: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +280,31 @@ class MemoryStore(Protocol):
         """
         ...
 
+    async def quarantine(
+        self,
+        ns: Namespace,
+        what: Sequence[str] | Selection,
+        *,
+        reason: str,
+        context: WriteContext,
+    ) -> Quarantined:
+        """Keep memories out of answers, by id or by selection.
+
+        Ids that are not here, and memories that are quarantined already, are passed
+        over.
+        """
+        ...
+
+    async def release(
+        self, ns: Namespace, memory_id: str, *, context: WriteContext
+    ) -> Memory:
+        """End a quarantine and return the memory; one that is in none stays as it is.
+
+        Raises:
+            MemoryNotFound: none with this id here.
+        """
+        ...
+
     async def stats(self, tenant: str, ns: Namespace | None = None) -> MemoryStats:
         """Return counts and bytes, of one namespace or of all the tenant's."""
         ...
@@ -305,9 +338,12 @@ class MemoryStore(Protocol):
         ...
 
     async def exported(
-        self, ns: Namespace, *, after: int, limit: int
+        self, ns: Namespace, *, after: int, limit: int, quarantined: bool = False
     ) -> Sequence[Exported]:
-        """Return live memories in the order of storing, after a row number."""
+        """Return live memories in the order of storing, after a row number.
+
+        Quarantined ones are among them only where asked for.
+        """
         ...
 
     def touch(self, ns: Namespace, seqs: Sequence[int]) -> None:

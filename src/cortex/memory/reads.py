@@ -78,9 +78,12 @@ def found_by_id(
 
 
 def exported(
-    connection: Connection, ns: Namespace, where: tuple[int, int, float, int]
+    connection: Connection, ns: Namespace, where: tuple[int, int, float, int, bool]
 ) -> Sequence[Exported]:
-    """Return rows for an export; ``where`` is (ns_id, after, now, limit)."""
+    """Return rows for an export.
+
+    ``where`` is (ns_id, after, now, limit, whether quarantined ones are wanted).
+    """
     rows = map(RecordRow._make, connection.execute(SQL["exported_after"], where))
     return [Exported(row.seq, to_memory(row, ns), row.dedupe) for row in rows]
 

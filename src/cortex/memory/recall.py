@@ -12,13 +12,14 @@ from typing import Final
 
 import numpy as np
 
+from cortex.foundation.canonical import JsonValue
 from cortex.foundation.clock import Clock
 from cortex.foundation.errors import ValidationError
 from cortex.foundation.tenancy import Namespace
 from cortex.memory import ranking
 from cortex.memory.lexical import LexicalMatch, strongest
 from cortex.memory.masks import selection_mask
-from cortex.memory.model import Hit, Query, Recalled, SearchMode
+from cortex.memory.model import Hit, Memory, Quarantine, Query, Recalled, SearchMode
 from cortex.memory.ports import Found, MemoryStore, Vector
 from cortex.memory.shard import Shard
 from cortex.memory.shards import OpenShard, Shards
@@ -107,7 +108,13 @@ class Recall:
                     selection_mask, opened.shard, query.selection, opened.verdicts, now
                 )
             answer = self._answer(opened, query, vector, now)
-        found = {one.seq: one for one in await self._store.found(ns, answer.seqs)}
+        shown = query.selection.quarantine is not Quarantine.EXCLUDED
+        found = {
+            one.seq: one
+            for one in await self._store.found(ns, answer.seqs)
+            # It may have been quarantined since the shard was caught up.
+            if shown or not one.memory.quarantined
+        }
         hits = tuple(
             _hit(ranked, found[seq], answer, explain=query.explain)
             for ranked, seq in zip(answer.ranked.hits, answer.seqs, strict=True)
@@ -257,6 +264,15 @@ def _degraded(shard: Shard, query: Query, vector: Vector | None) -> tuple[str, .
     return ("pending",) if shard.pending else ()
 
 
+def _facts(memory: Memory) -> dict[str, JsonValue]:
+    """Return what a reader weighs beside the score, and the score does not hold."""
+    return {
+        "trust": memory.trust,
+        "source_kind": memory.provenance.source_kind.value,
+        "quarantined": memory.quarantined,
+    }
+
+
 def _hit(ranked: ranking.Hit, found: Found, answer: _Answer, *, explain: bool) -> Hit:
     order = answer.chunk_order.get(ranked.document, (0,))
     spans = found.spans
@@ -265,5 +281,6 @@ def _hit(ranked: ranking.Hit, found: Found, answer: _Answer, *, explain: bool) -
         score=ranked.score,
         confidence=ranked.confidence,
         signals=ranked.shares.as_mapping() if explain else {},
+        facts=_facts(found.memory) if explain else {},
         excerpts=tuple(spans[at] for at in order if at < len(spans)),
     )

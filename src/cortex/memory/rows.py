@@ -12,9 +12,18 @@ import orjson
 from cortex.foundation.canonical import JsonValue
 from cortex.foundation.tenancy import Namespace
 from cortex.memory.cold import compress, decompress
-from cortex.memory.model import Memory, MemoryPatch, Modality, NewMemory, Tier
+from cortex.memory.model import (
+    Memory,
+    MemoryPatch,
+    Modality,
+    NewMemory,
+    Provenance,
+    Tier,
+)
 from cortex.memory.ports import ChunkVector, Prepared
+from cortex.memory.screening import screened
 from cortex.memory.tiering import initial_heat
+from cortex.memory.trust import SourceKind, allowed_trust
 
 DEDUPE_BYTES: Final = 16
 """Bytes of SHA-256 that tell two memories of one namespace apart."""
@@ -28,6 +37,7 @@ _VECTOR_DTYPE: Final = np.dtype("<f2")
 # Looked up, not constructed: calling an Enum class costs a microsecond a row.
 _TIERS: Final = {tier.value: tier for tier in Tier}
 _MODALITIES: Final = {modality.value: modality for modality in Modality}
+_SOURCE_KINDS: Final = {kind.value: kind for kind in SourceKind}
 
 SqlValue: TypeAlias = "int | float | str | bytes | None"
 
@@ -62,6 +72,13 @@ class RecordRow(NamedTuple):
     space: str | None
     content_sha256: bytes
     dedupe: bytes | None
+    written_by: str
+    run_id: str | None
+    source: str
+    source_kind: str
+    trust: float
+    quarantined_at: float | None
+    quarantine_reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +129,10 @@ def restored_dedupe_key(memory_id: str) -> bytes:
     return hashlib.sha256(b"id\0" + memory_id.encode()).digest()[:DEDUPE_BYTES]
 
 
-def new_row(prepared: Prepared, *, memory_id: str, now: float) -> NewRow:
-    """Return the row of a memory stored at ``now`` (epoch seconds)."""
+def new_row(
+    prepared: Prepared, *, memory_id: str, now: float, writer: str = ""
+) -> NewRow:
+    """Return the row of a memory stored at ``now`` (epoch seconds) by ``writer``."""
     item, restored = prepared.item, prepared.restored
     content = item.content.encode()
     created_at = now
@@ -156,9 +175,34 @@ def new_row(prepared: Prepared, *, memory_id: str, now: float) -> NewRow:
         "terms": prepared.terms,
         "content": item.content if frame is None else None,
         "content_z": frame,
+        "written_by": writer,
+        **_standing(prepared, now),
     }
     spans, vectors = encode_vectors(prepared.vectors or ())
     return NewRow(values, memory_id, spans, vectors, prepared.space, usage)
+
+
+def _standing(prepared: Prepared, now: float) -> dict[str, SqlValue]:
+    """Return where a memory came from, how far it is trusted, and if it is let in.
+
+    The last gate before the table: whatever door a memory came by, its trust is not
+    above what its kind allows, and what the rules find is quarantined.
+    """
+    item, restored = prepared.item, prepared.restored
+    since, reason = None, ""
+    if restored is not None and restored.quarantined_at is not None:
+        since, reason = restored.quarantined_at, restored.quarantine_reason
+    else:
+        reason = screened(item.source_kind, item.author, item.content)
+        since = now if reason else None
+    return {
+        "run_id": item.run_id,
+        "source": item.source,
+        "source_kind": item.source_kind.value,
+        "trust": allowed_trust(item.source_kind, item.trust),
+        "quarantined_at": since,
+        "quarantine_reason": reason,
+    }
 
 
 def to_memory(row: RecordRow, namespace: Namespace) -> Memory:
@@ -191,6 +235,12 @@ def to_memory(row: RecordRow, namespace: Namespace) -> Memory:
         embedding=PENDING if row.space is None else READY,
         space=row.space,
         content_sha256=row.content_sha256.hex(),
+        provenance=Provenance(
+            row.written_by, row.run_id, row.source, _SOURCE_KINDS[row.source_kind]
+        ),
+        trust=row.trust,
+        quarantined_at=row.quarantined_at,
+        quarantine_reason=row.quarantine_reason,
     )
 
 

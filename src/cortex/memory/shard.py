@@ -51,6 +51,7 @@ class Shard:
         self._loading = True
         self.dead_rows = 0
         self._row_mask: Mask | None = None
+        self._has_quarantined: bool | None = None
 
     def __len__(self) -> int:
         """Return how many ordinals were given out, holes included."""
@@ -66,6 +67,14 @@ class Shard:
         """Return how many live memories have no vector in the shard's space."""
         table = self.table
         return int(np.count_nonzero(table.alive.view & (table.chunks.view == 0)))
+
+    @property
+    def has_quarantined(self) -> bool:
+        """Return whether any memory here is kept out of answers."""
+        if self._has_quarantined is None:
+            held = self.table.quarantined.view & self.table.alive.view
+            self._has_quarantined = bool(held.any())
+        return self._has_quarantined
 
     @property
     def wants_compaction(self) -> bool:
@@ -84,6 +93,7 @@ class Shard:
     def apply(self, changes: Changes) -> None:
         """Take over changes that follow this shard's head."""
         known = self.head.seq
+        self._has_quarantined = None
         again = [row for row in changes.rows if row.seq <= known]
         for ordinal in self.table.ordinals_of(changes.gone):
             self._remove(ordinal)

@@ -19,6 +19,7 @@ from cortex.memory.model import (
     MemoryPatch,
     MemoryStats,
     Page,
+    Quarantined,
     Selection,
     Stored,
 )
@@ -33,6 +34,7 @@ from cortex.memory.ports import (
     Prepared,
     WriteContext,
 )
+from cortex.memory.quarantine import Quarantining
 from cortex.memory.rows import (
     RecordRow,
     encode_vectors,
@@ -59,6 +61,7 @@ class SqliteMemoryStore:
         self._events = EventMaker(clock, ids)
         self._numbers = Numbers(database)
         self._forgetting = Forgetting(database, self._numbers, self._events, clock)
+        self._quarantining = Quarantining(database, self._numbers, self._events, clock)
         self._accesses = AccessBuffer()
         self._hot = HotRecords()
 
@@ -67,7 +70,10 @@ class SqliteMemoryStore:
     ) -> list[Stored]:
         """Store memories in one transaction and return their ids, in order."""
         now = self._clock.now()
-        rows = [new_row(one, memory_id=self._ids.new(), now=now) for one in prepared]
+        rows = [
+            new_row(one, memory_id=self._ids.new(), now=now, writer=context.actor)
+            for one in prepared
+        ]
         spaces = {row.space for row in rows if row.space is not None}
 
         def unit(connection: Connection) -> list[Stored]:
@@ -77,6 +83,7 @@ class SqliteMemoryStore:
             for at in range(0, len(created), IDS_PER_EVENT):
                 ids = created[at : at + IDS_PER_EVENT]
                 outbox.append(connection, self._events.stored(ns, ids, context))
+            self._tell_quarantined(connection, ns, stored, context)
             return stored
 
         stored = await self._database.write(unit)
@@ -118,7 +125,9 @@ class SqliteMemoryStore:
         now = self._clock.now()
         content = None
         if prepared is not None:
-            content = new_row(prepared, memory_id=memory_id, now=now)
+            content = new_row(
+                prepared, memory_id=memory_id, now=now, writer=context.actor
+            )
         spaces = {content.space} - {None} if content else set()
         names = patched_fields(patch)
 
@@ -135,6 +144,10 @@ class SqliteMemoryStore:
             digest = changed.content_sha256.hex()
             event = self._events.updated(ns, memory_id, digest, names, context)
             outbox.append(connection, event)
+            if changed.quarantined_at is not None and row.quarantined_at is None:
+                why = changed.quarantine_reason
+                event = self._events.quarantined(ns, [memory_id], why, context)
+                outbox.append(connection, event)
             return changed
 
         return to_memory(await self._database.write(unit), ns)
@@ -182,6 +195,26 @@ class SqliteMemoryStore:
         if isinstance(what, Selection):
             return await self._forgetting.by_selection(ns, what, context)
         return await self._forgetting.by_ids(ns, what, context)
+
+    async def quarantine(
+        self,
+        ns: Namespace,
+        what: Sequence[str] | Selection,
+        *,
+        reason: str,
+        context: WriteContext,
+    ) -> Quarantined:
+        """Keep memories out of answers, by id or by selection."""
+        return await self._quarantining.take(ns, what, reason, context)
+
+    async def release(
+        self, ns: Namespace, memory_id: str, *, context: WriteContext
+    ) -> Memory:
+        """End a quarantine and return the memory."""
+        row = await self._quarantining.release(ns, memory_id, context)
+        if row is None or _expired(row, self._clock.now()):
+            raise _missing(memory_id)
+        return to_memory(row, ns)
 
     async def stats(self, tenant: str, ns: Namespace | None = None) -> MemoryStats:
         """Return counts and bytes, of one namespace or of all the tenant's.
@@ -263,7 +296,7 @@ class SqliteMemoryStore:
         return found
 
     async def exported(
-        self, ns: Namespace, *, after: int, limit: int
+        self, ns: Namespace, *, after: int, limit: int, quarantined: bool = False
     ) -> Sequence[Exported]:
         """Return live memories in the order of storing, after a row number."""
         ns_id = self._numbers.namespace(ns)
@@ -271,7 +304,7 @@ class SqliteMemoryStore:
             return ()
         now = self._clock.now()
         return await self._database.read(
-            lambda c: reads.exported(c, ns, (ns_id, after, now, limit))
+            lambda c: reads.exported(c, ns, (ns_id, after, now, limit, quarantined))
         )
 
     def touch(self, ns: Namespace, seqs: Sequence[int]) -> None:
@@ -279,6 +312,22 @@ class SqliteMemoryStore:
         ns_id = self._numbers.namespace(ns)
         if ns_id is not None:
             self._accesses.note(ns_id, seqs, self._clock.now())
+
+    def _tell_quarantined(
+        self,
+        connection: Connection,
+        ns: Namespace,
+        stored: Sequence[Stored],
+        context: WriteContext,
+    ) -> None:
+        """Say which new memories the rules kept out of answers, rule by rule."""
+        caught = [one for one in stored if one.created and one.quarantined]
+        for reason in sorted({one.quarantined for one in caught}):
+            ids = [one.id for one in caught if one.quarantined == reason]
+            for at in range(0, len(ids), IDS_PER_EVENT):
+                part = ids[at : at + IDS_PER_EVENT]
+                event = self._events.quarantined(ns, part, reason, context)
+                outbox.append(connection, event)
 
     def take_uses(self) -> Sequence[Use]:
         """Return the noted uses, for upkeep to write."""

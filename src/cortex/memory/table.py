@@ -10,12 +10,14 @@ from cortex.memory.columns import NONE, Column, Names
 from cortex.memory.model import Modality, Tier
 from cortex.memory.ports import ProjectedRow
 from cortex.memory.terms import AuthorDirectory
+from cortex.memory.trust import SourceKind, hundredths
 
 NEVER: Final = float("inf")
 """Expiry of a memory without a time to live."""
 
 TIER_NUMBERS: Final = {tier.value: number for number, tier in enumerate(Tier)}
 MODALITY_NUMBERS: Final = {one.value: number for number, one in enumerate(Modality)}
+SOURCE_NUMBERS: Final = {kind.value: number for number, kind in enumerate(SourceKind)}
 
 
 class ShardNames:
@@ -57,12 +59,15 @@ class ShardTable:
         "modality",
         "occurred_at",
         "previous",
+        "quarantined",
         "row_document",
         "row_live",
         "seq",
         "session",
+        "source",
         "tags",
         "tier",
+        "trust",
         "user",
         "words",
     )
@@ -91,6 +96,10 @@ class ShardTable:
         self.first_row: Column[np.int32] = Column(np.int32)
         self.row_document: Column[np.int32] = Column(np.int32)
         self.row_live: Column[np.bool_] = Column(np.bool_)
+        # Three bytes a memory: trust in hundredths, kind of source, quarantine.
+        self.trust: Column[np.uint8] = Column(np.uint8)
+        self.source: Column[np.int8] = Column(np.int8)
+        self.quarantined: Column[np.bool_] = Column(np.bool_)
 
     @property
     def bytes_held(self) -> int:
@@ -131,6 +140,9 @@ class ShardTable:
         self.following.extend(none)
         self.chunks.extend(np.zeros(count, np.int32))
         self.first_row.extend(none)
+        self.trust.extend([hundredths(row.trust) for row in rows])
+        self.source.extend([SOURCE_NUMBERS[row.source_kind] for row in rows])
+        self.quarantined.extend([row.quarantined for row in rows])
 
     def set(self, ordinal: int, row: ProjectedRow, names: ShardNames) -> None:
         """Write the fields of a row that may change while its content stays."""
@@ -141,6 +153,7 @@ class ShardTable:
         self.kind.view[ordinal] = names.kind.number(row.kind)
         self.metadata.view[ordinal] = names.metadata.number(row.metadata)
         self.tags.view[ordinal] = names.tags.number(row.tags)
+        self.quarantined.view[ordinal] = row.quarantined
 
     def link(self, before: int, after: int) -> None:
         """Make two ordinals neighbours in a session; `NONE` for an end."""

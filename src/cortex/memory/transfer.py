@@ -4,6 +4,9 @@ One object a line. An exported line has every field of the memory (not its vecto
 they belong to a model) and ``row``, by which an export that broke off is resumed. An
 imported line needs ``content`` alone; a broken one is answered with its number, the
 field and the reason, and harms no other.
+
+A line says where it came from, and that is kept; who wrote it here is whoever imports
+it, and its trust is never above what an import is allowed. A quarantine travels along.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -29,12 +32,16 @@ from cortex.memory.model import Modality, NewMemory, Session, Tier
 from cortex.memory.ports import Exported, MemoryStore, Restored
 from cortex.memory.rows import DEDUPE_BYTES, restored_dedupe_key
 from cortex.memory.sessions import NewSession, Sessions
+from cortex.memory.trust import SOURCE_CHARACTERS_MAX, SourceKind, imported_trust
 
 EXPORT_ROWS: Final = 200
 """Memories read at once: bounds an export at about 20 MB of the longest contents."""
 
 KEY_CHARACTERS_MAX: Final = 512
 """Characters of an idempotency key."""
+
+IMPORTED: Final = "quarantined where it was exported"
+"""Reason of an imported quarantine whose line gives none."""
 
 _TIMES: Final = ("occurred_at", "valid_from", "valid_to", "expires_at")
 _PAST_TIMES: Final = ("created_at", "updated_at", "accessed_at")
@@ -60,6 +67,13 @@ _KNOWN: Final = frozenset(
         "content_sha256",
         "embedding",
         "space",
+        "run_id",
+        "source",
+        "source_kind",
+        "trust",
+        "written_by",
+        "quarantined_at",
+        "quarantine_reason",
     )
 )
 _SESSION_KNOWN: Final = frozenset(
@@ -107,12 +121,17 @@ class LineError:
 
 
 async def export_lines(
-    store: MemoryStore, sessions: Sessions, ns: Namespace, *, after: int = 0
+    store: MemoryStore,
+    sessions: Sessions,
+    ns: Namespace,
+    *,
+    after: int = 0,
+    quarantined: bool = False,
 ) -> AsyncIterator[bytes]:
     """Yield the lines of a namespace, conversations first, each with its newline.
 
     ``after`` is the ``row`` of the last line received, to resume; 0 for all. Memory
-    use is bounded by `EXPORT_ROWS`.
+    use is bounded by `EXPORT_ROWS`. Quarantined memories are left out unless asked for.
     """
     if not after:
         last = ""
@@ -120,7 +139,9 @@ async def export_lines(
             for session in page:
                 yield _session_line(session)
             last = page[-1].id
-    while rows := await store.exported(ns, after=after, limit=EXPORT_ROWS):
+    while rows := await store.exported(
+        ns, after=after, limit=EXPORT_ROWS, quarantined=quarantined
+    ):
         for one in rows:
             yield _memory_line(one)
         after = rows[-1].seq
@@ -168,6 +189,13 @@ def _memory_line(one: Exported) -> bytes:
         "modality": memory.modality.value,
         "content_sha256": memory.content_sha256,
         "dedupe": None if one.dedupe is None else one.dedupe.hex(),
+        "written_by": memory.provenance.written_by,
+        "run_id": memory.provenance.run_id,
+        "source": memory.provenance.source,
+        "source_kind": memory.provenance.source_kind.value,
+        "trust": memory.trust,
+        "quarantined_at": memory.quarantined_at,
+        "quarantine_reason": memory.quarantine_reason,
     }
     return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
 
@@ -202,6 +230,8 @@ def _record(raw: bytes) -> Mapping[str, Any]:
 def _new_memory(record: Mapping[str, Any]) -> NewMemory:
     times = {name: _time(record, name) for name in _TIMES[:3]}
     importance = _number(record, "importance")
+    kind = _choice(record, "source_kind", SourceKind) or SourceKind.IMPORT
+    trust = _number(record, "trust")
     return NewMemory(
         content=_content(record),
         author=_name(record, "author") or "",
@@ -218,6 +248,10 @@ def _new_memory(record: Mapping[str, Any]) -> NewMemory:
         ttl_seconds=_positive(record, "ttl_seconds"),
         modality=_choice(record, "modality", Modality) or Modality.TEXT,
         idempotency_key=_text(record, "idempotency_key", KEY_CHARACTERS_MAX),
+        run_id=_text(record, "run_id", SOURCE_CHARACTERS_MAX),
+        source=_text(record, "source", SOURCE_CHARACTERS_MAX) or "",
+        source_kind=kind,
+        trust=imported_trust(kind, None if trust is None else _unit(trust, "trust")),
     )
 
 
@@ -225,8 +259,12 @@ def _restored(record: Mapping[str, Any]) -> Restored | None:
     """Return the past of an exported line; a line without one begins anew."""
     memory_id = _id(record)
     tier = _choice(record, "tier", Tier)
+    since = _time(record, "quarantined_at")
+    reason = _text(record, "quarantine_reason", SOURCE_CHARACTERS_MAX) or IMPORTED
     if memory_id is None:
-        return None
+        if since is None:
+            return None
+        return Restored(quarantined_at=since, quarantine_reason=reason)
     count = record.get("access_count")
     if count is not None and (type(count) is not int or count < 0):
         raise _wrong("access_count", "must be a whole number from 0")
@@ -244,6 +282,8 @@ def _restored(record: Mapping[str, Any]) -> Restored | None:
         accessed_at=times["accessed_at"],
         access_count=count or 0,
         expires_at=times["expires_at"],
+        quarantined_at=since,
+        quarantine_reason="" if since is None else reason,
     )
 
 

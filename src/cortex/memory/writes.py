@@ -141,7 +141,8 @@ def _insert_one(
     key = (str(values["tier"]), str(values["kind"]), space_id or 0)
     counts.came(key, int(values["bytes"] or 0))
     state = PENDING if space_id is None else READY
-    return Stored(str(values["id"]), created=True, embedding=state)
+    reason = str(values["quarantine_reason"])
+    return Stored(str(values["id"]), created=True, embedding=state, quarantined=reason)
 
 
 def _same(
@@ -149,12 +150,12 @@ def _same(
 ) -> Stored | None:
     """Return the row that stands in the way, if it is this memory and still lives."""
     parameters = (place.ns_id, values["dedupe"], values["id"])
-    for memory_id, space_id, expires_at in connection.execute(
+    for memory_id, space_id, expires_at, reason in connection.execute(
         SQL["same_memory"], parameters
     ).fetchall():
         if expires_at is None or expires_at > place.now:
             state = PENDING if space_id is None else READY
-            return Stored(memory_id, created=False, embedding=state)
+            return Stored(memory_id, False, state, quarantined=reason)
         delete(connection, place.ns_id, [memory_id])
     return None
 
@@ -217,6 +218,35 @@ def _replace_content(
     if space_id is not None:
         record = (key["seq"], content.spans, content.vectors)
         connection.execute(SQL["insert_vectors"], record)
+
+
+def quarantine(
+    connection: Connection, place: Place, ids: Iterable[str], reason: str
+) -> list[str]:
+    """Keep rows out of answers; return the ids of those that were not before."""
+    values: dict[str, SqlValue] = {
+        "ns_id": place.ns_id,
+        "now": place.now,
+        "reason": reason,
+    }
+    return [
+        memory_id
+        for memory_id in ids
+        if _moved(connection, "quarantine", {**values, "id": memory_id})
+    ]
+
+
+def release(connection: Connection, ns_id: int, memory_id: str) -> bool:
+    """Let a row into answers again; false when it was in no quarantine."""
+    return _moved(connection, "release", {"ns_id": ns_id, "id": memory_id})
+
+
+def _moved(connection: Connection, query: str, values: Mapping[str, SqlValue]) -> bool:
+    row = connection.execute(SQL[query], values).fetchone()
+    if row is not None:
+        # Projections and caches hear of it as of any other change.
+        connection.execute(SQL["insert_change"], (values["ns_id"], row[0], 0))
+    return row is not None
 
 
 def set_vectors(

@@ -216,6 +216,8 @@ def fake_world(clock: Clock, ids: IdSource) -> FakeWorld:
         update_memory=memory.update,
         list_memories=memory.page,
         forget=memory.forget,
+        quarantine=memory.quarantine,
+        release=memory.release,
         search=memory.search,
         import_lines=transfer.import_lines,
         export_lines=transfer.export_lines,

@@ -29,7 +29,11 @@ from cortex.memory.model import (
     MemoryPatch,
     MemoryStats,
     NewMemory,
+    Origin,
     Page,
+    Provenance,
+    Quarantine,
+    Quarantined,
     Query,
     Recalled,
     Selection,
@@ -37,6 +41,8 @@ from cortex.memory.model import (
     Stored,
     Tier,
 )
+from cortex.memory.screening import screened
+from cortex.memory.trust import allowed_trust
 from cortex.usecases.model import (
     BuiltContext,
     CallContext,
@@ -84,25 +90,26 @@ class FakeMemory:
         _principal: Principal,
         ns: Namespace,
         items: Sequence[NewMemory],
-        _context: CallContext,
+        context: CallContext,
     ) -> list[Stored]:
         """Store items that are not there yet."""
-        return [self._store(ns, item) for item in items]
+        return [self._store(ns, item, context.actor) for item in items]
 
-    def _store(self, ns: Namespace, item: NewMemory) -> Stored:
+    def _store(self, ns: Namespace, item: NewMemory, writer: str) -> Stored:
         key = item.idempotency_key or f"{item.content}\0{item.occurred_at}"
         known = self.keys.get((ns, key))
         if known in self.rows:
             return Stored(known, created=False, embedding="ready")
-        memory = self._row(ns, item)
+        memory = self._row(ns, item, writer)
         self.rows[memory.id] = memory
         self.keys[ns, key] = memory.id
-        return Stored(memory.id, created=True, embedding="ready")
+        return Stored(memory.id, True, "ready", quarantined=memory.quarantine_reason)
 
-    def _row(self, ns: Namespace, item: NewMemory) -> Memory:
+    def _row(self, ns: Namespace, item: NewMemory, writer: str) -> Memory:
         now = self.clock.now()
+        reason = screened(item.source_kind, item.author, item.content)
         same = {f.name for f in fields(Memory)} & {f.name for f in fields(NewMemory)}
-        given = {name: getattr(item, name) for name in same - {"occurred_at"}}
+        given = {name: getattr(item, name) for name in same - {"occurred_at", "trust"}}
         return Memory(
             id=self.ids.new(),
             namespace=ns,
@@ -116,6 +123,10 @@ class FakeMemory:
             embedding="ready",
             space=MODEL.space,
             content_sha256=_sha256(item.content),
+            provenance=Provenance(writer, item.run_id, item.source, item.source_kind),
+            trust=allowed_trust(item.source_kind, item.trust),
+            quarantined_at=now if reason else None,
+            quarantine_reason=reason,
             **given,
         )
 
@@ -167,7 +178,7 @@ class FakeMemory:
     ) -> Forgotten:
         """Remove by id or selection."""
         if selection is not None:
-            gone = self.chosen(ns, selection)
+            gone = self.chosen(ns, replace(selection, quarantine=Quarantine.INCLUDED))
         else:
             found = [self.rows.get(memory_id) for memory_id in ids or ()]
             gone = [m for m in found if m is not None and m.namespace == ns]
@@ -175,6 +186,35 @@ class FakeMemory:
             del self.rows[memory.id]
         hashes = tuple(memory.content_sha256 for memory in gone)
         return Forgotten(tuple(m.id for m in gone), hashes, self.clock.now())
+
+    async def quarantine(
+        self,
+        ns: Namespace,
+        what: Sequence[str] | Selection,
+        reason: str,
+        _context: CallContext,
+    ) -> Quarantined:
+        """Keep memories out of answers."""
+        now = self.clock.now()
+        if isinstance(what, Selection):
+            found = self.chosen(ns, what)
+        else:
+            named = [await self.get(ns, memory_id) for memory_id in what]
+            found = [memory for memory in named if not memory.quarantined]
+        for memory in found:
+            self.rows[memory.id] = replace(
+                memory, quarantined_at=now, quarantine_reason=reason
+            )
+        return Quarantined(tuple(memory.id for memory in found), reason, now)
+
+    async def release(
+        self, ns: Namespace, memory_id: str, _context: CallContext
+    ) -> Memory:
+        """Let a memory into answers again."""
+        found = await self.get(ns, memory_id)
+        free = replace(found, quarantined_at=None, quarantine_reason="")
+        self.rows[memory_id] = free
+        return free
 
     async def search(
         self, ns: Namespace, query: Query, _context: CallContext
@@ -188,7 +228,13 @@ class FakeMemory:
                 scored.append((shared, memory))
         scored.sort(key=lambda pair: -pair[0])
         hits = tuple(
-            Hit(memory, score, score, {"words": score} if query.explain else {})
+            Hit(
+                memory,
+                score,
+                score,
+                {"words": score} if query.explain else {},
+                facts={"trust": memory.trust} if query.explain else {},
+            )
             for score, memory in scored[: query.top_k]
         )
         best = hits[0].confidence if hits else 0.0
@@ -410,10 +456,26 @@ def _in(memory: Memory, selection: Selection) -> bool:
         memory.metadata
     ):
         return False
+    if not _trusted(memory, selection):
+        return False
     span = selection.time_range
     after = span is None or span.start is None or memory.occurred_at >= span.start
     before = span is None or span.end is None or memory.occurred_at < span.end
     return after and before
+
+
+def _trusted(memory: Memory, selection: Selection) -> bool:
+    where, wanted = memory.provenance, selection.origin or Origin()
+    kinds = selection.source_kinds
+    only = selection.quarantine is Quarantine.ONLY
+    return (
+        (selection.quarantine is Quarantine.INCLUDED or memory.quarantined == only)
+        and memory.trust >= (selection.min_trust or 0.0)
+        and (kinds is None or where.source_kind in kinds)
+        and wanted.source in (None, where.source)
+        and wanted.run_id in (None, where.run_id)
+        and wanted.written_by in (None, where.written_by)
+    )
 
 
 def _item(line: bytes) -> NewMemory:

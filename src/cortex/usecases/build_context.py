@@ -103,7 +103,10 @@ class BuildContext:
     ) -> _Material:
         session: Sequence[Memory] = ()
         if request.session_id and request.strategy is not ContextStrategy.RECALL:
-            session = await self._session(namespace, request.session_id)
+            wanted = Selection(
+                session_id=request.session_id, min_trust=request.min_trust
+            )
+            session = await self._session(namespace, wanted)
         text = request.query
         if text is not None:
             check_query(Query(text))
@@ -112,18 +115,16 @@ class BuildContext:
             text = session[-1].content[:QUERY_CHARACTERS_MAX]
         if text is None or request.strategy is ContextStrategy.WINDOW:
             return _Material(None, session)
-        query = Query(text, CANDIDATES_MAX)
+        trusted = Selection(min_trust=request.min_trust)
+        query = Query(text, CANDIDATES_MAX, selection=trusted)
         vector = await self.search.vector(query)
         space = self.search.embedder.info.space
         recalled = await self.search.recall.search(namespace, query, vector, space)
         return _Material(recalled, session)
 
-    async def _session(self, namespace: Namespace, session_id: str) -> list[Memory]:
+    async def _session(self, namespace: Namespace, wanted: Selection) -> list[Memory]:
         page = await self.store.list(
-            namespace,
-            Selection(session_id=session_id),
-            cursor=None,
-            limit=SESSION_MESSAGES_MAX,
+            namespace, wanted, cursor=None, limit=SESSION_MESSAGES_MAX
         )
         return list(reversed(page.memories))
 

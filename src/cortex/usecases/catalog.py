@@ -18,6 +18,7 @@ from cortex.memory.model import (
     MemoryStats,
     NewMemory,
     Page,
+    Quarantined,
     Query,
     Recalled,
     Selection,
@@ -109,6 +110,21 @@ class Forget(Protocol):
         context: CallContext,
     ) -> Forgotten:
         """Return what was removed; nothing of it is left anywhere."""
+        ...
+
+
+class QuarantineMemories(Protocol):
+    """Takes memories out of answers, by ids or by selection."""
+
+    async def __call__(
+        self,
+        namespace: Namespace,
+        what: Sequence[str] | Selection,
+        reason: str,
+        context: CallContext,
+        /,
+    ) -> Quarantined:
+        """Return what was taken out."""
         ...
 
 
@@ -213,6 +229,8 @@ class UseCases:
     update_memory: UpdateMemory
     list_memories: ListMemories
     forget: Forget
+    quarantine: QuarantineMemories
+    release: Callable[[Namespace, str, CallContext], Awaitable[Memory]]
     search: Callable[[Namespace, Query, CallContext], Awaitable[Recalled]]
     import_lines: ImportLines
     export_lines: Callable[[Namespace, Selection], AsyncIterator[bytes]]

@@ -111,6 +111,7 @@ class ContextRequest:
         model: model name that the tokens are counted for.
         max_tokens: hard budget of the rendered text, in tokens of that model.
         reserve_tokens: kept free of ``max_tokens`` for the answer.
+        min_trust: 0..1; memories and messages trusted less are left out.
     """
 
     query: str | None
@@ -119,6 +120,7 @@ class ContextRequest:
     max_tokens: int
     reserve_tokens: int = 0
     strategy: ContextStrategy = ContextStrategy.BALANCED
+    min_trust: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from cortex.memory.lexical import encode_terms
 from cortex.memory.model import NewMemory
 from cortex.memory.ports import ChunkVector, Prepared, Restored
 from cortex.memory.terms import TermAnalyser
+from cortex.memory.trust import SOURCE_CHARACTERS_MAX, TRUST_CEILINGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,7 @@ def check_item(item: NewMemory, where: str) -> None:
     _check_length(item.content, CONTENT_CHARACTERS_MAX, f"{where}.content")
     for name in ("author", "kind", "session_id", "agent_id", "user_id"):
         _check_length(getattr(item, name) or "", NAME_CHARACTERS_MAX, f"{where}.{name}")
+    check_origin(item, where)
     if not 0.0 <= item.importance <= 1.0:
         field = f"{where}.importance"
         raise ValidationError(f"{field} must be between 0 and 1", field=field)
@@ -114,6 +116,19 @@ def check_item(item: NewMemory, where: str) -> None:
         field = f"{where}.ttl_seconds"
         raise ValidationError(f"{field} must be above 0", field=field)
     _check_validity(item, where)
+
+
+def check_origin(item: NewMemory, where: str) -> None:
+    """Raise ``ValidationError`` for an overlong origin or a claim of too much trust."""
+    _check_length(item.source, SOURCE_CHARACTERS_MAX, f"{where}.source")
+    _check_length(item.run_id or "", SOURCE_CHARACTERS_MAX, f"{where}.run_id")
+    ceiling = TRUST_CEILINGS[item.source_kind]
+    if item.trust is not None and not 0.0 <= item.trust <= ceiling:
+        field = f"{where}.trust"
+        kind = item.source_kind.value
+        message = f"{field} must be between 0 and {ceiling:g} for source_kind {kind}"
+        hint = "Leave trust out to take what the kind allows; it can only be lowered."
+        raise ValidationError(message, hint=hint, field=field, limit=ceiling)
 
 
 def check_metadata(metadata: Mapping[str, JsonValue], field: str) -> None:

@@ -105,6 +105,10 @@ def as_new(memory: Memory) -> NewMemory:
         valid_from=memory.valid_from,
         valid_to=memory.valid_to,
         modality=memory.modality,
+        run_id=memory.provenance.run_id,
+        source=memory.provenance.source,
+        source_kind=memory.provenance.source_kind,
+        trust=memory.trust,
     )
 
 

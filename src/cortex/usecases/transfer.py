@@ -8,7 +8,7 @@ import orjson
 from cortex.foundation.errors import Conflict, CortexError, ValidationError
 from cortex.foundation.tenancy import Namespace
 from cortex.memory import transfer
-from cortex.memory.model import Selection
+from cortex.memory.model import Quarantine, Selection
 from cortex.memory.ports import MemoryStore
 from cortex.memory.sessions import Sessions
 from cortex.memory.transfer import ImportedMemory, ImportedSession
@@ -135,9 +135,12 @@ class ExportLines:
         self, namespace: Namespace, selection: Selection, /
     ) -> AsyncIterator[bytes]:
         """Yield lines, each with its newline."""
-        everything = selection == Selection()
-        wanted = None if everything else await self._selected(namespace, selection)
-        async for line in transfer.export_lines(self.store, self.sessions, namespace):
+        shown = selection.quarantine is not Quarantine.EXCLUDED
+        whole = selection in (Selection(), Selection(quarantine=Quarantine.INCLUDED))
+        wanted = None if whole else await self._selected(namespace, selection)
+        async for line in transfer.export_lines(
+            self.store, self.sessions, namespace, quarantined=shown
+        ):
             if wanted is None or _id(line) in wanted:
                 yield line
 

@@ -25,6 +25,7 @@ class ContextOptions(Traced, total=False):
     max_tokens: int
     reserve_tokens: int
     strategy: str | None
+    min_trust: float | None
 
 
 class VectorOptions(Traced, total=False):

@@ -14,6 +14,7 @@ from cortex_client.wire import (
     Memory,
     MemoryPage,
     MemoryStats,
+    Quarantined,
     Recalled,
     Remembered,
 )
@@ -37,6 +38,10 @@ class MemoryFields(Traced, total=False):
     ttl_seconds: float
     modality: str
     idempotency_key: str
+    run_id: str
+    source: str
+    source_kind: str
+    trust: float
 
 
 class RecallOptions(Traced, total=False):
@@ -45,6 +50,8 @@ class RecallOptions(Traced, total=False):
     ``mode`` is hybrid, semantic or keyword; ``filter`` a filter tree over fields,
     tags and metadata; ``time_range`` an object with ``start`` and ``end``; ``tiers``
     of hot, warm, cold; ``explain`` asks for each signal's part in the score.
+    ``min_trust`` (0..1) and ``source_kinds`` narrow by where memories came from;
+    ``include_quarantined`` needs the scope admin.
     """
 
     namespace: str
@@ -60,6 +67,9 @@ class RecallOptions(Traced, total=False):
     kind: str
     tag: str
     modality: str
+    min_trust: float
+    source_kinds: Sequence[str]
+    include_quarantined: bool
 
 
 class Selection(Traced, total=False):
@@ -79,9 +89,37 @@ class Selection(Traced, total=False):
     end: float | str
     tier: str
     modality: str
+    source: str
+    source_kind: str
+    run_id: str
+    written_by: str
 
 
-class Listing(Selection, total=False):
+class Reading(Selection, total=False):
+    """A selection by trust; ``quarantined`` is excluded, included or only.
+
+    Others than excluded need the scope admin.
+    """
+
+    min_trust: float
+    quarantined: str
+
+
+class Suspects(Traced, total=False):
+    """What to take out of answers: all the given conditions hold."""
+
+    namespace: str
+    source: str
+    source_kind: str
+    run_id: str
+    written_by: str
+    session_id: str
+    user_id: str
+    start: float | str
+    end: float | str
+
+
+class Listing(Reading, total=False):
     """A selection, page by page."""
 
     cursor: str | None
@@ -198,6 +236,35 @@ def forget(
     )
 
 
+def quarantine(
+    memory_id: str | None = None, *, reason: str, **suspects: Unpack[Suspects]
+) -> Call[Quarantined]:
+    """Take one memory by id, or all that the conditions name, out of every answer."""
+    correlation_id = suspects.pop("correlation_id", None)
+    body: dict[str, object] = {"reason": reason, **compact(suspects)}
+    place = None if memory_id is None else body.pop("namespace", None)
+    return Call(
+        "POST",
+        "/memory/quarantine" if memory_id is None else f"{_one(memory_id)}/quarantine",
+        lambda answer: decode(Quarantined, answer.body),
+        params={"namespace": None if place is None else str(place)},
+        body=body,
+        headers=traced(correlation_id),
+        retry=Retry.UNSENT,
+    )
+
+
+def release(memory_id: str, **options: Unpack[InNamespace]) -> Call[Memory]:
+    """Let a quarantined memory into answers again; needs the scope admin."""
+    return Call(
+        "POST",
+        f"{_one(memory_id)}/release",
+        lambda answer: decode(Memory, answer.body),
+        params={"namespace": options.get("namespace")},
+        headers=traced(options.get("correlation_id")),
+    )
+
+
 def stats(**options: Unpack[InNamespace]) -> Call[MemoryStats]:
     """Return counts and bytes, of one namespace or of all."""
     return Call(
@@ -230,7 +297,7 @@ def import_lines(
     )
 
 
-def export_lines(**selection: Unpack[Selection]) -> Flow[str]:
+def export_lines(**selection: Unpack[Reading]) -> Flow[str]:
     """Stream the selection as JSONL, without line ends."""
     correlation_id = selection.pop("correlation_id", None)
     return Flow("/memory/export", TextLines, _params(selection), traced(correlation_id))

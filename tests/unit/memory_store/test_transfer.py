@@ -19,6 +19,7 @@ from cortex.memory.transfer import (
     export_lines,
     parse_line,
 )
+from cortex.memory.trust import SourceKind
 from cortex.memory.upkeep import Upkeep
 from cortex.testing.memory import CONTEXT, START, MemoryWorld, prepare
 
@@ -84,6 +85,9 @@ async def test_export_then_import_gives_the_same(world: MemoryWorld) -> None:
     assert len(again) == len(lines)
     for before, after in zip(lines, again, strict=True):
         one, other = json.loads(before), json.loads(after)
+        # What comes by an import is trusted as an import, never more.
+        assert one.pop("trust", 0.7) == 0.7
+        assert other.pop("trust", 0.6) == 0.6
         for volatile in ("row", "id", "dedupe", "updated_at"):
             one.pop(volatile, None)
             other.pop(volatile, None)
@@ -120,7 +124,9 @@ async def test_an_export_resumes_after_a_row(world: MemoryWorld) -> None:
 def test_a_line_needs_content_alone() -> None:
     line = parse_line(b'{"content": "x", "occurred_at": "2023-11-14T22:13:20Z"}', 3)
     assert isinstance(line, ImportedMemory)
-    assert line.item == NewMemory("x", occurred_at=START)
+    assert line.item == NewMemory(
+        "x", occurred_at=START, source_kind=SourceKind.IMPORT, trust=0.6
+    )
     assert line.restored is None
 
 

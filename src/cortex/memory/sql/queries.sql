@@ -21,18 +21,22 @@ INSERT INTO memories (
     ns_id, id, tier, kind, space_id, session_id, agent_id, user_id, author, importance,
     modality, occurred_at, valid_from, valid_to, expires_at, created_at, updated_at,
     bytes, content_sha256, dedupe, tags, metadata, terms, content,
-    content_z
+    content_z, written_by, run_id, source, source_kind, trust, quarantined_at,
+    quarantine_reason
 ) VALUES (
     :ns_id, :id, :tier, :kind, :space_id, :session_id, :agent_id, :user_id, :author,
     :importance, :modality, :occurred_at, :valid_from, :valid_to, :expires_at,
     :created_at, :updated_at, :bytes, :content_sha256, :dedupe, :tags, :metadata,
-    :terms, :content, :content_z
+    :terms, :content, :content_z, :written_by, :run_id, :source, :source_kind, :trust,
+    :quarantined_at, :quarantine_reason
 ) ON CONFLICT DO NOTHING
 
 -- name: same_memory
-SELECT id, space_id, expires_at FROM memories WHERE ns_id = ?1 AND dedupe = ?2
+SELECT id, space_id, expires_at, quarantine_reason FROM memories
+WHERE ns_id = ?1 AND dedupe = ?2
 UNION
-SELECT id, space_id, expires_at FROM memories WHERE ns_id = ?1 AND id = ?3
+SELECT id, space_id, expires_at, quarantine_reason FROM memories
+WHERE ns_id = ?1 AND id = ?3
 
 -- name: id_taken
 SELECT 1 FROM memories WHERE id = ?
@@ -79,6 +83,12 @@ WHERE ns_id = :ns_id AND seq < :before
     AND (:end IS NULL OR occurred_at < :end)
     AND (:tiers IS NULL OR tier IN (SELECT value FROM json_each(:tiers)))
     AND (:tag IS NULL OR :tag IN (SELECT value FROM json_each(tags)))
+    AND (:quarantined IS NULL OR (quarantined_at IS NOT NULL) = :quarantined)
+    AND (:min_trust IS NULL OR trust >= :min_trust)
+    AND (:kinds IS NULL OR source_kind IN (SELECT value FROM json_each(:kinds)))
+    AND (:source IS NULL OR source = :source)
+    AND (:run_id IS NULL OR run_id = :run_id)
+    AND (:written_by IS NULL OR written_by = :written_by)
 ORDER BY seq DESC LIMIT :limit
 
 -- name: list_oldest
@@ -95,6 +105,12 @@ WHERE ns_id = :ns_id AND seq > :after
     AND (:end IS NULL OR occurred_at < :end)
     AND (:tiers IS NULL OR tier IN (SELECT value FROM json_each(:tiers)))
     AND (:tag IS NULL OR :tag IN (SELECT value FROM json_each(tags)))
+    AND (:quarantined IS NULL OR (quarantined_at IS NOT NULL) = :quarantined)
+    AND (:min_trust IS NULL OR trust >= :min_trust)
+    AND (:kinds IS NULL OR source_kind IN (SELECT value FROM json_each(:kinds)))
+    AND (:source IS NULL OR source = :source)
+    AND (:run_id IS NULL OR run_id = :run_id)
+    AND (:written_by IS NULL OR written_by = :written_by)
 ORDER BY seq LIMIT :limit
 
 -- name: list_session_newest
@@ -110,6 +126,12 @@ WHERE ns_id = :ns_id AND session_id = :session_id AND seq < :before
     AND (:end IS NULL OR occurred_at < :end)
     AND (:tiers IS NULL OR tier IN (SELECT value FROM json_each(:tiers)))
     AND (:tag IS NULL OR :tag IN (SELECT value FROM json_each(tags)))
+    AND (:quarantined IS NULL OR (quarantined_at IS NOT NULL) = :quarantined)
+    AND (:min_trust IS NULL OR trust >= :min_trust)
+    AND (:kinds IS NULL OR source_kind IN (SELECT value FROM json_each(:kinds)))
+    AND (:source IS NULL OR source = :source)
+    AND (:run_id IS NULL OR run_id = :run_id)
+    AND (:written_by IS NULL OR written_by = :written_by)
 ORDER BY seq DESC LIMIT :limit
 
 -- name: list_session_oldest
@@ -125,6 +147,12 @@ WHERE ns_id = :ns_id AND session_id = :session_id AND seq > :after
     AND (:end IS NULL OR occurred_at < :end)
     AND (:tiers IS NULL OR tier IN (SELECT value FROM json_each(:tiers)))
     AND (:tag IS NULL OR :tag IN (SELECT value FROM json_each(tags)))
+    AND (:quarantined IS NULL OR (quarantined_at IS NOT NULL) = :quarantined)
+    AND (:min_trust IS NULL OR trust >= :min_trust)
+    AND (:kinds IS NULL OR source_kind IN (SELECT value FROM json_each(:kinds)))
+    AND (:source IS NULL OR source = :source)
+    AND (:run_id IS NULL OR run_id = :run_id)
+    AND (:written_by IS NULL OR written_by = :written_by)
 ORDER BY seq LIMIT :limit
 
 -- name: update_memory
@@ -137,8 +165,21 @@ WHERE ns_id = :ns_id AND seq = :seq
 -- name: update_content
 UPDATE memories SET
     content = :content, content_z = NULL, bytes = :bytes, tier = :tier,
-    content_sha256 = :content_sha256, terms = :terms, space_id = :space_id
+    content_sha256 = :content_sha256, terms = :terms, space_id = :space_id,
+    written_by = :written_by,
+    quarantine_reason = iif(quarantined_at IS NULL, :quarantine_reason, quarantine_reason),
+    quarantined_at = coalesce(quarantined_at, :quarantined_at)
 WHERE ns_id = :ns_id AND seq = :seq
+
+-- name: quarantine
+UPDATE memories SET quarantined_at = :now, quarantine_reason = :reason
+WHERE ns_id = :ns_id AND id = :id AND quarantined_at IS NULL
+RETURNING seq
+
+-- name: release
+UPDATE memories SET quarantined_at = NULL, quarantine_reason = ''
+WHERE ns_id = :ns_id AND id = :id AND quarantined_at IS NOT NULL
+RETURNING seq
 
 -- name: counted
 SELECT tier, kind, coalesce(space_id, 0), bytes FROM memories
@@ -194,14 +235,16 @@ SELECT
 
 -- name: exported_after
 SELECT * FROM memory_records
-WHERE ns_id = ? AND seq > ? AND (expires_at IS NULL OR expires_at > ?)
-ORDER BY seq LIMIT ?
+WHERE ns_id = ?1 AND seq > ?2 AND (expires_at IS NULL OR expires_at > ?3)
+    AND (quarantined_at IS NULL OR ?5)
+ORDER BY seq LIMIT ?4
 
 -- name: projected_after
 SELECT
     m.seq, m.occurred_at, m.expires_at, m.importance, m.tier, m.modality, m.kind,
     m.author, m.session_id, m.user_id, m.agent_id, m.tags, m.metadata, m.terms,
-    substr(m.content_sha256, 1, 8), s.name, coalesce(length(v.spans) / 8, 0), v.vectors
+    substr(m.content_sha256, 1, 8), s.name, coalesce(length(v.spans) / 8, 0), v.vectors,
+    m.trust, m.source_kind, m.quarantined_at IS NOT NULL
 FROM memories m
 LEFT JOIN memory_vectors v ON v.seq = m.seq
 LEFT JOIN memory_spaces s ON s.id = m.space_id
@@ -211,7 +254,8 @@ WHERE m.ns_id = ? AND m.seq > ? ORDER BY m.seq LIMIT ?
 SELECT
     m.seq, m.occurred_at, m.expires_at, m.importance, m.tier, m.modality, m.kind,
     m.author, m.session_id, m.user_id, m.agent_id, m.tags, m.metadata, m.terms,
-    substr(m.content_sha256, 1, 8), s.name, coalesce(length(v.spans) / 8, 0), v.vectors
+    substr(m.content_sha256, 1, 8), s.name, coalesce(length(v.spans) / 8, 0), v.vectors,
+    m.trust, m.source_kind, m.quarantined_at IS NOT NULL
 FROM memories m
 LEFT JOIN memory_vectors v ON v.seq = m.seq
 LEFT JOIN memory_spaces s ON s.id = m.space_id

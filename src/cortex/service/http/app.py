@@ -36,6 +36,7 @@ from cortex.service.http.routes.docs import DocsRoutes
 from cortex.service.http.routes.embeddings import EmbeddingRoutes
 from cortex.service.http.routes.health import HealthRoutes
 from cortex.service.http.routes.memory import MemoryRoutes
+from cortex.service.http.routes.quarantine import QuarantineRoutes
 from cortex.service.http.routes.sessions import SessionRoutes
 from cortex.service.http.routes.state import StateRoutes
 from cortex.service.http.routes.surroundings import SurroundingsRoutes
@@ -84,6 +85,7 @@ def create_app(
     for routes in (
         HealthRoutes(edge.use_cases, edge.metrics, options),
         TransferRoutes(edge.use_cases, edge.clock),
+        QuarantineRoutes(edge.use_cases),
         MemoryRoutes(edge.use_cases),
         SessionRoutes(edge.use_cases),
         StateRoutes(edge.use_cases),

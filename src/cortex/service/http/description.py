@@ -11,7 +11,7 @@ from cortex.service import problems
 from cortex.service.fields import Wire
 from cortex.service.http.answers import JSON, NDJSON
 from cortex.service.http.record import OPEN_PATHS
-from cortex.service.http.wire import audit, context, embeddings, memory
+from cortex.service.http.wire import audit, context, embeddings, memory, quarantine
 
 _REF = "#/components/schemas/{model}"
 _BODIES: tuple[type[Wire], ...] = (
@@ -19,6 +19,8 @@ _BODIES: tuple[type[Wire], ...] = (
     memory.MessagesBody,
     memory.PatchBody,
     memory.SearchBody,
+    quarantine.QuarantineBody,
+    quarantine.ReasonBody,
     context.ContextBody,
     context.OptimizeBody,
     context.SessionBody,

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from cortex.foundation.errors import CortexError
 from cortex.foundation.limits import NAME_CHARACTERS_MAX
 from cortex.foundation.tenancy import Namespace
-from cortex.memory.model import NewMemory, Stored
+from cortex.memory.model import NewMemory, Quarantine, Stored
 from cortex.security.scopes import Scope
 from cortex.service.http.answers import (
     json_answer,
@@ -116,6 +116,8 @@ class MemoryRoutes:
     ) -> Response:
         """List memories, page by page."""
         namespace = caller.namespace(Scope.MEMORY, query.namespace)
+        if query.quarantined is not Quarantine.EXCLUDED:
+            caller.principal.require(Scope.ADMIN)
         page = await self._cases.list_memories(
             namespace, query.domain(), query.cursor, query.limit
         )
@@ -177,6 +179,8 @@ class MemoryRoutes:
         """Find what answers a query, best first."""
         caller.require(Scope.MEMORY)
         body = await read_body(request, wire.SearchBody)
+        if body.include_quarantined:
+            caller.principal.require(Scope.ADMIN)
         namespace = caller.principal.namespace(body.namespace)
         found = await self._cases.search(namespace, body.domain(), caller.context)
         return json_answer(wire.recalled(found, explain=body.explain))

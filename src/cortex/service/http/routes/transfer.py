@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from cortex.foundation.clock import Clock
 from cortex.foundation.errors import CortexError
+from cortex.memory.model import Quarantine
 from cortex.security.scopes import Scope
 from cortex.service import problems
 from cortex.service.http.answers import (
@@ -66,10 +67,12 @@ class TransferRoutes:
         return router
 
     async def export(
-        self, caller: Admitted, query: Annotated[selection.SelectionQuery, Query()]
+        self, caller: Admitted, query: Annotated[selection.TrustedQuery, Query()]
     ) -> Response:
         """Stream the selection as JSON lines, fit for an import."""
         namespace = caller.namespace(Scope.MEMORY, query.namespace)
+        if query.quarantined is not Quarantine.EXCLUDED:
+            caller.principal.require(Scope.ADMIN)
         lines = self._cases.export_lines(namespace, query.domain())
         return lines_answer(_ended(await begun(lines)))
 

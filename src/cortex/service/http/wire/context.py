@@ -14,6 +14,7 @@ from cortex.service.fields import (
     Cursor,
     Integer,
     Metadata,
+    MinTrust,
     Name,
     NamespaceName,
     Number,
@@ -71,6 +72,7 @@ class ContextBody(Wire):
     max_tokens: Annotated[Integer, Field(ge=1, le=CONTEXT_TOKENS_MAX)] | None = None
     reserve_tokens: ReserveTokens = 0
     strategy: ContextStrategy = ContextStrategy.BALANCED
+    min_trust: MinTrust | None = None
 
     @model_validator(mode="after")
     def _asks_something(self) -> Self:
@@ -88,6 +90,7 @@ class ContextBody(Wire):
             max_tokens=self.max_tokens or max_tokens_default,
             reserve_tokens=self.reserve_tokens,
             strategy=self.strategy,
+            min_trust=self.min_trust,
         )
 
 

@@ -16,6 +16,7 @@ from cortex.memory.model import (
     Modality,
     NewMemory,
     Page,
+    Quarantine,
     Query,
     Recalled,
     SearchMode,
@@ -24,23 +25,32 @@ from cortex.memory.model import (
     Tier,
     TimeRange,
 )
+from cortex.memory.trust import SourceKind
 from cortex.service.fields import (
     Content,
     Flag,
     Importance,
     Integer,
     Metadata,
+    MinTrust,
     Moment,
     Name,
     NamespaceName,
     OptionalName,
     QueryText,
+    RunId,
+    Source,
     Tag,
     Tags,
+    Trust,
     TtlSeconds,
     Wire,
 )
 from cortex.service.http.wire.selection import TimeRangeBody, check_interval
+
+SourceKinds = Annotated[
+    list[SourceKind], Field(min_length=1, max_length=len(SourceKind))
+]
 
 
 class MessageBody(Wire):
@@ -60,6 +70,15 @@ class MessageBody(Wire):
     ttl_seconds: TtlSeconds | None = None
     modality: Modality = Modality.TEXT
     idempotency_key: Name | None = None
+    run_id: RunId | None = None
+    source: Annotated[
+        Source, Field(description="Where it came from: a URL, the name of a tool.")
+    ] = ""
+    source_kind: SourceKind = SourceKind.UNKNOWN
+    trust: Annotated[
+        Trust | None,
+        Field(description="At most what source_kind allows, which is the default."),
+    ] = None
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -84,6 +103,10 @@ class MessageBody(Wire):
             ttl_seconds=self.ttl_seconds,
             modality=self.modality,
             idempotency_key=self.idempotency_key,
+            run_id=self.run_id,
+            source=self.source,
+            source_kind=self.source_kind,
+            trust=self.trust,
         )
 
 
@@ -169,6 +192,11 @@ class SearchBody(Wire):
     kind: Name | None = None
     tag: Tag | None = None
     modality: Modality | None = None
+    min_trust: MinTrust | None = None
+    source_kinds: SourceKinds | None = None
+    include_quarantined: Annotated[
+        Flag, Field(description="Needs the scope admin.")
+    ] = False
 
     def domain(self) -> Query:
         """Return the search.
@@ -189,6 +217,11 @@ class SearchBody(Wire):
             tiers=frozenset(self.tiers) if self.tiers else None,
             modality=self.modality,
             where=self.filter or None,
+            min_trust=self.min_trust,
+            source_kinds=frozenset(self.source_kinds) if self.source_kinds else None,
+            quarantine=(
+                Quarantine.INCLUDED if self.include_quarantined else Quarantine.EXCLUDED
+            ),
         )
         return Query(
             text=self.query,
@@ -205,6 +238,9 @@ class StoredAnswer(Wire):
     id: str
     created: bool
     embedding: str
+    quarantined: Annotated[
+        str, Field(description="Why it is kept out of answers; empty: it is not.")
+    ]
 
 
 class RememberAnswer(Wire):
@@ -212,6 +248,15 @@ class RememberAnswer(Wire):
 
     ids: list[str]
     items: list[StoredAnswer]
+
+
+class ProvenanceAnswer(Wire):
+    """Where a memory came from; ``written_by`` is the token's name."""
+
+    written_by: str
+    run_id: str | None
+    source: str
+    source_kind: SourceKind
 
 
 class MemoryAnswer(Wire):
@@ -241,15 +286,25 @@ class MemoryAnswer(Wire):
     embedding: str
     space: str | None
     content_sha256: str
+    provenance: ProvenanceAnswer
+    trust: float
+    quarantined: bool
+    quarantined_at: float | None
+    quarantine_reason: str
 
 
 class HitAnswer(MemoryAnswer):
-    """A memory found; ``signals`` only when explained, excerpts as [start, end]."""
+    """A memory found; excerpts as [start, end].
+
+    ``signals`` and ``facts`` only when explained: the signals sum to the score, the
+    facts (trust, kind of source) have no part in it.
+    """
 
     score: float
     confidence: float
     excerpts: list[tuple[int, int]]
     signals: dict[str, float] | None = None
+    facts: dict[str, Any] | None = None
 
 
 class SearchAnswer(Wire):
@@ -341,6 +396,11 @@ def memory(value: Memory) -> dict[str, object]:
         "embedding": value.embedding,
         "space": value.space,
         "content_sha256": value.content_sha256,
+        "provenance": value.provenance,
+        "trust": value.trust,
+        "quarantined": value.quarantined,
+        "quarantined_at": value.quarantined_at,
+        "quarantine_reason": value.quarantine_reason,
     }
 
 
@@ -397,6 +457,7 @@ def _hit(hit: Hit, *, explain: bool) -> dict[str, object]:
     shaped["excerpts"] = list(hit.excerpts)
     if explain:
         shaped["signals"] = plain(hit.signals)
+        shaped["facts"] = plain(hit.facts)
     return shaped
 
 

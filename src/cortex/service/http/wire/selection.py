@@ -1,16 +1,27 @@
 """Which memories a query selects, on the wire."""
 
+from dataclasses import replace
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
 from cortex.foundation.errors import ValidationError
-from cortex.memory.model import Modality, Selection, Tier, TimeRange
+from cortex.memory.model import (
+    Modality,
+    Origin,
+    Quarantine,
+    Selection,
+    Tier,
+    TimeRange,
+)
+from cortex.memory.trust import SourceKind
 from cortex.service.fields import (
     Cursor,
     Moment,
     Name,
     NamespaceName,
+    RunId,
+    Source,
     Tag,
     Wire,
 )
@@ -43,6 +54,10 @@ class SelectionQuery(InNamespace):
     end: Moment | None = None
     tier: Tier | None = None
     modality: Modality | None = None
+    source: Source | None = None
+    source_kind: SourceKind | None = None
+    run_id: RunId | None = None
+    written_by: Name | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -52,6 +67,7 @@ class SelectionQuery(InNamespace):
     def domain(self) -> Selection:
         """Return the selection."""
         bounded = self.start is not None or self.end is not None
+        kind = self.source_kind
         return Selection(
             session_id=self.session_id,
             user_id=self.user_id,
@@ -62,10 +78,31 @@ class SelectionQuery(InNamespace):
             time_range=TimeRange(self.start, self.end) if bounded else None,
             tiers=None if self.tier is None else frozenset({self.tier}),
             modality=self.modality,
+            source_kinds=None if kind is None else frozenset({kind}),
+            origin=origin(self.source, self.run_id, self.written_by),
         )
 
 
-class ListQuery(SelectionQuery):
+class TrustedQuery(SelectionQuery):
+    """A selection for reading: by trust, and with or without quarantined memories."""
+
+    # A query parameter is a text at first: it cannot be strict.
+    min_trust: Annotated[
+        float | None,
+        Field(ge=0, le=1, description="Memories trusted less are left out."),
+    ] = None
+    quarantined: Annotated[
+        Quarantine, Field(description="Other than excluded needs the scope admin.")
+    ] = Quarantine.EXCLUDED
+
+    def domain(self) -> Selection:
+        """Return the selection."""
+        return replace(
+            super().domain(), min_trust=self.min_trust, quarantine=self.quarantined
+        )
+
+
+class ListQuery(TrustedQuery):
     """GET /memory."""
 
     cursor: Cursor | None = None
@@ -81,7 +118,8 @@ class ForgetQuery(SelectionQuery):
             raise ValidationError(
                 "forgetting needs a condition",
                 hint="Name at least one of namespace, session_id, user_id, agent_id, "
-                "author, kind, tag, start, end, tier, modality.",
+                "author, kind, tag, start, end, tier, modality, source, source_kind, "
+                "run_id, written_by.",
                 field="query",
             )
 
@@ -97,6 +135,14 @@ class ImportQuery(InNamespace):
             description="Lines to skip: the last line an earlier import dealt with.",
         ),
     ] = 0
+
+
+def origin(
+    source: str | None, run_id: str | None, written_by: str | None
+) -> Origin | None:
+    """Return the conditions on where memories came from, None when there are none."""
+    made = Origin(source, run_id, written_by)
+    return None if made == Origin() else made
 
 
 class TimeRangeBody(Wire):

@@ -1,0 +1,73 @@
+"""Quarantine and release: take memories out of every answer, and let them in again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cortex.foundation.errors import ValidationError
+from cortex.foundation.tenancy import Namespace
+from cortex.memory.model import Memory, Quarantined, Selection
+from cortex.memory.ports import MemoryStore
+from cortex.memory.trust import SOURCE_CHARACTERS_MAX
+from cortex.usecases.model import CallContext
+from cortex.usecases.remember import Changed, write_context
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineMemories:
+    """Takes memories out of answers; the ledger hears which, why and by whom."""
+
+    store: MemoryStore
+    changed: Changed
+
+    async def __call__(
+        self,
+        namespace: Namespace,
+        what: Sequence[str] | Selection,
+        reason: str,
+        context: CallContext,
+        /,
+    ) -> Quarantined:
+        """Return what was taken out; nothing answers with it from here on.
+
+        Raises:
+            ValidationError: the reason is empty or too long, or the selection selects
+                everything.
+            MemoryNotFound: one of the ids is not in the namespace.
+        """
+        if not reason.strip() or len(reason) > SOURCE_CHARACTERS_MAX:
+            limit = SOURCE_CHARACTERS_MAX
+            message = f"reason must have 1 to {limit} characters"
+            raise ValidationError(message, field="reason", limit=limit)
+        if what == Selection():
+            message = "a quarantine needs an id or a condition"
+            raise ValidationError(message, field="selection")
+        if not isinstance(what, Selection):
+            for memory_id in what:
+                await self.store.get(namespace, memory_id)
+        taken = await self.store.quarantine(
+            namespace, what, reason=reason, context=write_context(context)
+        )
+        # A signed pack quotes memories: the kept one may quote what was taken out.
+        await self.changed(namespace)
+        return taken
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseMemory:
+    """Ends a quarantine: somebody has looked at the memory."""
+
+    store: MemoryStore
+    changed: Changed
+
+    async def __call__(
+        self, namespace: Namespace, memory_id: str, context: CallContext, /
+    ) -> Memory:
+        """Return the memory as it is now; one in no quarantine stays as it is.
+
+        Raises:
+            MemoryNotFound: no such memory in the namespace.
+        """
+        where = write_context(context)
+        memory = await self.store.release(namespace, memory_id, context=where)
+        await self.changed(namespace)
+        return memory
