@@ -54,13 +54,25 @@ class App:
         phase: Phase,
         clock: Clock,
         drain_seconds: float = DRAIN_SECONDS,
+        on_drain: Callable[[], None] | None = None,
     ) -> None:
-        """Take the components in the order they are started."""
+        """Take the components in the order they are started.
+
+        ``on_drain`` is called when draining begins, to end what would not end by
+        itself, such as event streams.
+        """
         self.use_cases = use_cases
         self.phase = phase
         self._components = tuple(components)
         self._clock = clock
         self._drain_seconds = drain_seconds
+        self._on_drain = on_drain
+
+    def drain(self) -> None:
+        """Say *draining* from now on, and end what is endless."""
+        self.phase.drain()
+        if self._on_drain is not None:
+            self._on_drain()
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["App"]:

@@ -178,7 +178,7 @@ def _run(settings: Settings, bound: socket.socket) -> int:
 
 async def _serve(app: App, config: uvicorn.Config, bound: socket.socket) -> None:
     async with app.running():
-        server = Server(config, app.phase.drain)
+        server = Server(config, app.drain)
         await server.serve(sockets=[bound])
 
 

@@ -112,6 +112,7 @@ def compose(
         phase=tools.phase,
         clock=tools.clock,
         drain_seconds=settings.drain_seconds,
+        on_drain=rooms.trust.follow.stop,
     )
     return app, entrance
 
@@ -163,6 +164,7 @@ def _use_cases(rooms: _Rooms) -> UseCases:
         models=models,
         embed=Embed(rooms.embedder, rooms.embedder.count_tokens),
         audit=rooms.trust.audit,
+        follow=rooms.trust.follow,
         health=health,
         ready=Ready(lambda: rooms.tools.phase.state.value, health),
     )

@@ -18,6 +18,7 @@ from cortex.ledger.verdicts import Verdict
 from cortex.settings import Settings
 from cortex.storage.relay import Relay
 from cortex.usecases.audit import Audit, LedgerRoom
+from cortex.usecases.follow import Follow
 
 FILE_SCHEME = "file://"
 
@@ -53,6 +54,8 @@ class Trust:
             stores.database, Event.from_json, clock=tools.clock
         )
         self._relay.subscribe(RELAY_NAME, self.audit.keep, together=EVENTS_TOGETHER)
+        self.follow = Follow(self._relay.journal, tools.clock)
+        self._relay.subscribe("followers", self.follow.committed, durable=False)
 
     def components(self) -> tuple[Component, ...]:
         """Return the parts in the order they start."""

@@ -217,7 +217,7 @@ class Failure:
 
 
 def bury(connection: Connection, row: Row, failure: Failure) -> None:
-    """Keep the event as a dead letter and move the cursor past it."""
+    """Keep the event as a dead letter; the relay moves the cursor past it."""
     connection.execute(
         _SQL["bury"],
         (
@@ -230,7 +230,6 @@ def bury(connection: Connection, row: Row, failure: Failure) -> None:
             failure.failed_at,
         ),
     )
-    advance(connection, failure.subscriber, row.position)
 
 
 def exhume(connection: Connection, subscriber: str, event_id: str) -> None:

@@ -1,8 +1,9 @@
 """What lies around the memory, made up; and the bundle of all fake use cases."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field
 
+from cortex.bus.events import Event
 from cortex.foundation.canonical import JsonValue, sha256_hex
 from cortex.foundation.clock import Clock
 from cortex.foundation.errors import NotFound, PreconditionFailed
@@ -244,7 +245,19 @@ def fake_world(clock: Clock, ids: IdSource) -> FakeWorld:
         models=around.models,
         embed=Embed(embedder, embedder.count_tokens),
         audit=Audit(LedgerRoom()),
+        follow=_silence,
         health=around.health,
         ready=around.ready,
     )
     return FakeWorld(memory, transfer, sessions, state, around, embedder, use_cases)
+
+
+async def _silence(
+    principal: Principal,
+    last_event_id: str | None,
+    types: Collection[str] | None,
+    /,
+) -> AsyncIterator[Event | None]:
+    """Open a stream in which nothing happens."""
+    del principal, last_event_id, types
+    yield None

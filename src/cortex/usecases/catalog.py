@@ -5,10 +5,18 @@ Edges depend on this module alone; the composition root fills it, tests fill it 
 belong to the implementation.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass
 from typing import Protocol
 
+from cortex.bus.events import Event
 from cortex.foundation.canonical import JsonValue
 from cortex.foundation.tenancy import Namespace, Principal
 from cortex.memory.model import (
@@ -220,6 +228,20 @@ class EmbedTexts(Protocol):
         ...
 
 
+class FollowEvents(Protocol):
+    """Streams the caller's events; None is a heartbeat."""
+
+    def __call__(
+        self,
+        principal: Principal,
+        last_event_id: str | None,
+        types: Collection[str] | None,
+        /,
+    ) -> AsyncIterator[Event | None]:
+        """Yield events in order, behind ``last_event_id`` if one is given."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class UseCases:
     """Everything the edges may ask for."""
@@ -259,5 +281,6 @@ class UseCases:
     models: Callable[[], Awaitable[list[LoadedModel]]]
     embed: EmbedTexts
     audit: Audit
+    follow: FollowEvents
     health: Callable[[], Awaitable[HealthReport]]
     ready: Callable[[], Awaitable[Readiness]]

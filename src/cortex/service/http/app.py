@@ -34,6 +34,7 @@ from cortex.service.http.routes.carried import CarriedRoutes
 from cortex.service.http.routes.context import ContextRoutes
 from cortex.service.http.routes.docs import DocsRoutes
 from cortex.service.http.routes.embeddings import EmbeddingRoutes
+from cortex.service.http.routes.events import EventRoutes
 from cortex.service.http.routes.health import HealthRoutes
 from cortex.service.http.routes.memory import MemoryRoutes
 from cortex.service.http.routes.quarantine import QuarantineRoutes
@@ -93,6 +94,7 @@ def create_app(
         SurroundingsRoutes(edge.use_cases),
         AuditRoutes(edge.use_cases),
         EmbeddingRoutes(edge.use_cases),
+        EventRoutes(edge.use_cases),
         CarriedRoutes(edge.carried),
         DocsRoutes(),
     ):

@@ -22,6 +22,9 @@ from cortex.usecases.model import CallContext
 
 DEFAULT_GROUP = "default"
 
+EVENT_STREAM = "/events/stream"
+"""The one route that takes its token from the query as well."""
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -93,6 +96,9 @@ class Door:
             RateLimited: too many requests of this client.
         """
         token = bearer_token(request.headers.get("authorization"))
+        if token is None and route_of(request.scope) == EVENT_STREAM:
+            # Browsers cannot send headers with an EventSource.
+            token = request.query_params.get("token")
         if token is None and self._doors.open:
             self._check_host(request.headers.get("host", ""))
         principal = await self._doors.authenticate(_credentials(request, token))

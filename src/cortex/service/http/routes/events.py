@@ -1,0 +1,102 @@
+"""/events/stream: what happens, as Server-Sent Events (WHATWG HTML, section 9.2)."""
+
+from collections.abc import AsyncIterator
+from enum import StrEnum
+from typing import Annotated
+
+import orjson
+from fastapi import APIRouter, Query
+from pydantic import StringConstraints
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from cortex.bus.events import Event
+from cortex.bus.registry import EVENT_TYPES
+from cortex.foundation.errors import ValidationError
+from cortex.security.scopes import Scope
+from cortex.service.fields import Wire
+from cortex.service.http.caller import EVENT_STREAM, Admitted
+from cortex.usecases.catalog import UseCases
+
+EVENT_ID_CHARACTERS_MAX = 200
+TYPES_CHARACTERS_MAX = 4_000
+RECONNECT_MILLISECONDS = 1_000
+"""What clients are told to wait before they come back."""
+
+MEDIA_TYPE = "text/event-stream"
+
+
+class EventForm(StrEnum):
+    """How an event is written."""
+
+    CLOUDEVENTS = "cloudevents"
+    LEGACY = "legacy"
+
+
+class StreamQuery(Wire):
+    """GET /events/stream."""
+
+    format: EventForm = EventForm.CLOUDEVENTS
+    types: Annotated[str, StringConstraints(max_length=TYPES_CHARACTERS_MAX)] = ""
+    token: Annotated[str, StringConstraints(max_length=TYPES_CHARACTERS_MAX)] = ""
+
+
+class EventRoutes:
+    """The handler of the stream."""
+
+    def __init__(self, cases: UseCases) -> None:
+        """Take the use cases."""
+        self._cases = cases
+
+    def router(self) -> APIRouter:
+        """Return the route."""
+        router = APIRouter(tags=["events"])
+        stream = {MEDIA_TYPE: {"schema": {"type": "string"}}}
+        router.add_api_route(
+            EVENT_STREAM,
+            self.stream_events,
+            methods=["GET"],
+            response_class=Response,
+            responses={200: {"description": "Server-Sent Events", "content": stream}},
+        )
+        return router
+
+    async def stream_events(
+        self, request: Request, caller: Admitted, query: Annotated[StreamQuery, Query()]
+    ) -> Response:
+        """Stream events until the client goes; resumes by ``Last-Event-ID``."""
+        caller.require(Scope.STATE)
+        last = request.headers.get("last-event-id") or None
+        if last is not None and len(last) > EVENT_ID_CHARACTERS_MAX:
+            message = f"Last-Event-ID is over {EVENT_ID_CHARACTERS_MAX} characters"
+            raise ValidationError(message, field="Last-Event-ID")
+        found = self._cases.follow(caller.principal, last, _types(query.types))
+        await anext(found)  # a refusal comes while a status can still be chosen
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(
+            _lines(found, query.format), media_type=MEDIA_TYPE, headers=headers
+        )
+
+
+def _types(text: str) -> frozenset[str] | None:
+    names = frozenset(filter(None, (name.strip() for name in text.split(","))))
+    unknown = sorted(names - EVENT_TYPES.keys())
+    if unknown:
+        message = f"no event is called {unknown[0][:100]!r}"
+        hint = "docs/reference/events.md lists all names."
+        raise ValidationError(message, hint=hint, field="types")
+    return names or None
+
+
+async def _lines(
+    events: AsyncIterator[Event | None], form: EventForm
+) -> AsyncIterator[bytes]:
+    yield f"retry: {RECONNECT_MILLISECONDS}\n\n".encode()
+    async for event in events:
+        yield b": heartbeat\n\n" if event is None else _frame(event, form)
+
+
+def _frame(event: Event, form: EventForm) -> bytes:
+    body = event.legacy() if form is EventForm.LEGACY else event.cloud_event()
+    head = f"id: {event.id}\nevent: {event.type}\ndata: ".encode()
+    return head + orjson.dumps(body) + b"\n\n"
