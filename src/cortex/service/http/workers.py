@@ -21,6 +21,10 @@ WATCH_SECONDS = 1.0
 KILL_GRACE_SECONDS = 5.0
 """Beyond the drain time, before a child that does not end is killed."""
 
+_CLEAN = (0, -signal.SIGTERM)
+"""Ends of a child that lose no request: a child that serves ends itself with 0; one
+that dies of the signal had not begun to serve."""
+
 Snapshot = dict[Path, float]
 
 
@@ -107,7 +111,7 @@ class Supervisor:
             if child.is_alive():
                 child.kill()
                 child.join()
-        return 0 if all(child.exitcode == 0 for child in self._children) else 1
+        return 0 if all(child.exitcode in _CLEAN for child in self._children) else 1
 
     def _sources(self) -> Snapshot:
         return dict(_changed(self._watched)) if self._watched else {}
