@@ -114,6 +114,26 @@ async def test_what_is_no_request_gets_a_protocol_error(served, body):
     assert answer.json()["error"]["code"] in {-32700, -32600, -32602}
 
 
+@pytest.mark.parametrize("version", ["2025-06-18", None])
+@pytest.mark.parametrize(
+    "metadata", ['{"a": NaN}', '{"a": -Infinity}', '{"a":' * 60 + "1" + "}" * 60]
+)
+async def test_json_is_as_strict_as_over_http(served, version, metadata):
+    body = (
+        '{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": '
+        '"memory.store", "arguments": {"content": "a", "metadata": ' + metadata + "}}}"
+    )
+    headers = {**HEADERS, "Content-Type": "application/json"}
+    if version is not None:
+        headers["MCP-Protocol-Version"] = version
+    async with served.http() as http:
+        answer = await http.post("/mcp", content=body, headers=headers)
+    result = answer.json()["result"]
+    assert result["isError"]
+    assert result["structuredContent"]["error"]["field"] == "arguments"
+    assert not served.world.memory.rows
+
+
 async def test_an_open_server_refuses_foreign_pages(open_served):
     async with open_served.http(None) as http:
         for origin, status in (

@@ -1,7 +1,7 @@
 """Reading request bodies: bytes, JSON, one wire model; or lines of a stream."""
 
 from collections.abc import AsyncIterator
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import orjson
 from pydantic import ValidationError as PydanticError
@@ -11,6 +11,7 @@ from cortex.foundation.limits import IMPORT_LINE_BYTES_MAX, JSON_DEPTH_MAX
 from cortex.service.errors import MalformedBody, UnsupportedMedia
 from cortex.service.faults import invalid_input
 from cortex.service.fields import Wire
+from cortex.service.nesting import deeper_than
 
 W = TypeVar("W", bound=Wire)
 
@@ -55,7 +56,7 @@ def parse_json(data: bytes) -> object:
         raise MalformedBody(
             f"the body {reason}", field="body", position=error.pos
         ) from None
-    if _deeper_than(value, JSON_DEPTH_MAX):
+    if deeper_than(value, JSON_DEPTH_MAX):
         raise MalformedBody(
             f"the body is nested deeper than {JSON_DEPTH_MAX} levels",
             field="body",
@@ -94,17 +95,3 @@ async def read_lines(request: Request) -> AsyncIterator[bytes]:
 
 def _media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-def _deeper_than(value: object, limit: int) -> bool:
-    level: list[Any] = [value] if isinstance(value, dict | list) else []
-    for _ in range(limit):
-        level = [inner for outer in level for inner in _containers(outer)]
-        if not level:
-            return False
-    return True
-
-
-def _containers(value: dict[str, object] | list[object]) -> list[Any]:
-    inside = value.values() if isinstance(value, dict) else value
-    return [item for item in inside if isinstance(item, dict | list)]

@@ -7,10 +7,13 @@ from typing import Any, Generic, TypeVar
 from mcp import types
 from pydantic import ValidationError as PydanticError
 
+from cortex.foundation.errors import ValidationError
+from cortex.foundation.limits import JSON_DEPTH_MAX
 from cortex.security.scopes import Scope
 from cortex.service.faults import invalid_input
 from cortex.service.fields import Wire
 from cortex.service.mcp.calling import Caller
+from cortex.service.nesting import all_finite, deeper_than
 
 A = TypeVar("A", bound=Wire)
 
@@ -65,6 +68,7 @@ class Tool(Generic[A]):
         """
         if self.scope is not None:
             caller = caller.doing(self.scope, self.verb)
+        _check_json(arguments)
         try:
             given = self.arguments.model_validate(dict(arguments))
         except PydanticError as error:
@@ -86,6 +90,20 @@ class Tool(Generic[A]):
                 idempotent_hint=True,
                 open_world_hint=False,
             ),
+        )
+
+
+def _check_json(arguments: Mapping[str, Any]) -> None:
+    """Refuse what the HTTP edge's parser would: the protocol's takes more."""
+    if deeper_than(arguments, JSON_DEPTH_MAX):
+        raise ValidationError(
+            f"the arguments are nested deeper than {JSON_DEPTH_MAX} levels",
+            field="arguments",
+            limit=JSON_DEPTH_MAX,
+        )
+    if not all_finite(arguments):
+        raise ValidationError(
+            "the arguments hold a number that is not finite", field="arguments"
         )
 
 
