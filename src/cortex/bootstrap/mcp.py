@@ -6,6 +6,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 import cortex
 from cortex.telemetry.logs import Logger
+from cortex.telemetry.metrics import Metrics
 from cortex.usecases.catalog import UseCases
 
 MCP_PATH = "/mcp"
@@ -18,10 +19,13 @@ class LazyMcp:
     protocol need not spend before it is ready.
     """
 
-    def __init__(self, cases: UseCases, max_token_budget: int, log: Logger) -> None:
+    def __init__(
+        self, cases: UseCases, max_token_budget: int, metrics: Metrics, log: Logger
+    ) -> None:
         """Take what the endpoint will be made of."""
         self._cases = cases
         self._max_token_budget = max_token_budget
+        self._metrics = metrics
         self._log = log
         self._made: ASGIApp | None = None
 
@@ -35,5 +39,7 @@ class LazyMcp:
         from cortex.service.mcp.endpoint import McpEndpoint  # noqa: PLC0415
         from cortex.service.mcp.server import McpOptions  # noqa: PLC0415
 
-        options = McpOptions(cortex.__version__, self._max_token_budget)
+        options = McpOptions(
+            cortex.__version__, self._max_token_budget, observe=self._metrics.mcp_call
+        )
         return McpEndpoint(self._cases, options, self._log)

@@ -77,7 +77,9 @@ def build_edge(
         log=tools.log,
         state=lambda: app.phase.state.value,
         carried={
-            MCP_PATH: LazyMcp(app.use_cases, settings.max_token_budget, tools.log)
+            MCP_PATH: LazyMcp(
+                app.use_cases, settings.max_token_budget, tools.metrics, tools.log
+            )
         },
     )
     options = HttpOptions(

@@ -79,6 +79,13 @@ class Metrics:
             registry=self.registry,
         )
 
+        self._mcp_calls = Counter(
+            "cortex_mcp_calls",
+            "Tool calls over MCP, by tool and outcome (ok or the error code)",
+            ("tool", "outcome"),
+            registry=self.registry,
+        )
+
     def _declare_memory(self) -> None:
         self.memories_stored = Counter(
             "cortex_memories_stored",
@@ -125,6 +132,10 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+
+    def mcp_call(self, tool: str, outcome: str) -> None:
+        """Count one tool call; both names come from fixed lists."""
+        self._mcp_calls.labels(tool, outcome).inc()
 
     def watch_embeddings(self, read: Callable[[], Mapping[str, float]]) -> None:
         """Tell from now on what ``read`` returns: source of the vector → texts."""

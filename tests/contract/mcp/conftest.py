@@ -44,6 +44,7 @@ class Served:
     make: Callable[..., object]
     log: StringIO
     authorization: Authorization
+    metrics: Metrics
 
     def http(self, token: str | None = "admin", **options) -> httpx2.AsyncClient:
         """Return a plain client; ``token`` is the name of one."""
@@ -90,16 +91,23 @@ def serve(tokens: str = TOKENS, anonymous: Principal | None = None) -> Served:
         Tokens(parse_tokens(tokens), clock, anonymous=anonymous), Watch(clock)
     )
     authorization = Authorization(clock)
+    metrics = Metrics(brand="brAInwav", version="0.1.0")
     edge = Edge(
         use_cases=world.use_cases,
         doors=doors,
         authorization=authorization,
         clock=clock,
         ids=ids,
-        metrics=Metrics(brand="brAInwav", version="0.1.0"),
+        metrics=metrics,
         log=log,
         state=lambda: "ready",
-        carried={"/mcp": McpEndpoint(world.use_cases, McpOptions("0.1.0", 4_096), log)},
+        carried={
+            "/mcp": McpEndpoint(
+                world.use_cases,
+                McpOptions("0.1.0", 4_096, observe=metrics.mcp_call),
+                log,
+            )
+        },
     )
 
     def make(**options):
@@ -107,7 +115,7 @@ def serve(tokens: str = TOKENS, anonymous: Principal | None = None) -> Served:
             edge, HttpOptions(brand="brAInwav", version="0.1.0", **options)
         )
 
-    return Served(world, make, text, authorization)
+    return Served(world, make, text, authorization, metrics)
 
 
 @pytest.fixture

@@ -235,3 +235,13 @@ async def test_the_embedding_rate_counts_over_mcp_too(served):
     told = answers[1].structured_content
     assert told["error"]["code"] == "RATE_LIMITED"
     assert told["retry_after"] >= 1
+
+
+async def test_calls_are_counted_by_tool_and_outcome(served):
+    async with served.client() as client:
+        await client.call_tool("memory_stats", {})
+        await client.call_tool("memory.search", {"query": ""})
+    text = served.metrics.render().decode()
+    counted = 'cortex_mcp_calls_total{outcome="%s",tool="%s"} 1.0'
+    assert counted % ("ok", "memory.stats") in text
+    assert counted % ("VALIDATION_ERROR", "memory.search") in text

@@ -51,11 +51,13 @@ class McpOptions:
         plain_names: list ``memory_store`` instead of ``memory.store``. The protocol
             allows dots since 2025-11-25, but several clients refuse every tool of a
             server that has one. Calls may use either.
+        observe: told the name of each called tool, and ``ok`` or the error's code.
     """
 
     version: str
     max_token_budget: int
     plain_names: bool = False
+    observe: Callable[[str, str], None] | None = None
 
 
 class McpHandlers:
@@ -117,10 +119,13 @@ class McpHandlers:
         try:
             answer = await tool.call(caller, params.arguments or {})
         except CortexError as error:
+            self._observe(tool.name, error.code)
             return self._refused(error, caller)
         except Exception as error:  # noqa: BLE001 - request boundary: logged, told
+            self._observe(tool.name, CortexError.code)
             self._log.error("tool failed", tool=tool.name, exc_info=error)
             return _failed(problems.internal(caller.context.correlation_id))
+        self._observe(tool.name, "ok")
         text = types.TextContent(text=answer.text)
         return types.CallToolResult(
             content=[text], structured_content=dict(answer.content)
@@ -168,6 +173,10 @@ class McpHandlers:
     def _input_schema(self, name: str) -> dict[str, Any] | None:
         tool = self._by_name.get(name)
         return None if tool is None else self._listed[tool.name].input_schema
+
+    def _observe(self, tool: str, outcome: str) -> None:
+        if self._options.observe is not None:
+            self._options.observe(tool, outcome)
 
     def _refused(self, error: CortexError, caller: Caller) -> types.CallToolResult:
         if problems.meaning_of(error) is problems.INTERNAL:

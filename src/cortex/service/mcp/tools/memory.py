@@ -274,6 +274,9 @@ class MemoryTools:
 
     def tools(self) -> tuple[Tool[Any], ...]:
         """Return the tools."""
+        return (*self._writing(), *self._reading())
+
+    def _writing(self) -> tuple[Tool[Any], ...]:
         return (
             Tool(
                 "memory.store",
@@ -289,6 +292,23 @@ class MemoryTools:
                 self.store,
                 writes=True,
             ),
+            Tool(
+                "memory.forget",
+                "Forget",
+                "Forget memories for good, by id or by conditions: content, index and "
+                "copies. It cannot be undone; ask the person first.",
+                ForgetArguments,
+                ForgetAnswer,
+                Scope.MEMORY,
+                "forget",
+                self.forget,
+                writes=True,
+                destroys=True,
+            ),
+        )
+
+    def _reading(self) -> tuple[Tool[Any], ...]:
+        return (
             Tool(
                 "memory.search",
                 "Recall",
@@ -312,19 +332,6 @@ class MemoryTools:
                 Scope.CONTEXT,
                 "build",
                 self.context,
-            ),
-            Tool(
-                "memory.forget",
-                "Forget",
-                "Forget memories for good, by id or by conditions: content, index and "
-                "copies. It cannot be undone; ask the person first.",
-                ForgetArguments,
-                ForgetAnswer,
-                Scope.MEMORY,
-                "forget",
-                self.forget,
-                writes=True,
-                destroys=True,
             ),
             Tool(
                 "memory.stats",
