@@ -4,15 +4,24 @@ import os
 import secrets
 from pathlib import Path
 
-from cortex.settings import Settings
+from cortex.settings import ConfigurationError, Settings
 
 GENERATED_KEY_BYTES = 32
 
 
 def prepare_home(settings: Settings) -> Path:
-    """Create the home folder, readable by its owner alone, and return it."""
+    """Create the home folder, readable by its owner alone, and return it.
+
+    Raises:
+        ConfigurationError: it cannot be made.
+    """
     home = settings.home_folder
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"the data folder {home} cannot be made: {error.strerror}"
+        hint = "Name one that can be written with CORTEX_HOME."
+        raise ConfigurationError(message, hint=hint) from error
     return home
 
 

@@ -32,7 +32,8 @@ def forget(
     if server.as_json:
         print_json(gone)
     else:
-        print(f"forgot {len(gone.ids)} memories")
+        count = len(gone.ids)
+        print(f"forgot {count} {'memory' if count == 1 else 'memories'}")
     return None
 
 

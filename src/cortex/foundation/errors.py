@@ -55,8 +55,11 @@ class CortexError(Exception):
         self.data = data
 
     def __str__(self) -> str:
-        """Return the message with its hint, for a person."""
-        return f"{self.message} {self.hint}".strip()
+        """Return the message and its hint as two sentences, for a person."""
+        if not self.hint:
+            return self.message
+        stop = "" if self.message.endswith((".", ":", "?", "!", "\n")) else "."
+        return f"{self.message}{stop} {self.hint}"
 
 
 class ValidationError(CortexError):

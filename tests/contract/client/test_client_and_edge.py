@@ -240,4 +240,4 @@ def test_commands_reach_the_edge(url: str, tmp_path: Path) -> None:
     assert "Trip" in run("sessions", "show", session).stdout
     assert run("models", "list").stdout
     assert run("models", "warm").stdout
-    assert run("forget", memory_id, "--yes").stdout == "forgot 1 memories\n"
+    assert run("forget", memory_id, "--yes").stdout == "forgot 1 memory\n"

@@ -74,7 +74,7 @@ def listen(host: str, port: int) -> socket.socket:
     """Return a bound socket.
 
     Raises:
-        OSError: the address is taken or not ours.
+        OSError: the address is taken or not ours; the message names it.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
@@ -83,7 +83,12 @@ def listen(host: str, port: int) -> socket.socket:
         bound.bind((host, port))
         bound.listen(BACKLOG_CONNECTIONS)
         bound.set_inheritable(True)
-    except OSError:
+    except OSError as error:
         bound.close()
-        raise
+        reason = (error.strerror or str(error)).lower()
+        message = (
+            f"cannot listen on {host}:{port}: {reason}. "
+            "Stop what listens there, or name another with --host or --port."
+        )
+        raise OSError(message) from error
     return bound
