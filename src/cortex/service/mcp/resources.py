@@ -6,7 +6,7 @@ from mcp import types
 from cortex.security.scopes import Scope
 from cortex.service.mcp.addresses import MEMORY_TEMPLATE, NAMESPACES, memory_at
 from cortex.service.mcp.calling import Caller
-from cortex.service.mcp.shapes import memory_shape
+from cortex.service.mcp.shapes import memory_shape, readable
 from cortex.usecases.catalog import UseCases
 
 _JSON = "application/json"
@@ -61,5 +61,5 @@ class Resources:
         else:
             name, memory_id = memory_at(uri)
             found = await self._cases.get_memory(caller.namespace(name), memory_id)
-            value = memory_shape(found)
+            value = memory_shape(readable(found))
         return orjson.dumps(value).decode()

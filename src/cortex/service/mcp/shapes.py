@@ -5,7 +5,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from cortex.foundation.errors import PermissionDenied
 from cortex.memory.model import Hit, Memory
+from cortex.memory.trust import SourceKind
 from cortex.service.fields import Wire
 from cortex.service.mcp.addresses import address_of
 
@@ -32,6 +34,11 @@ class MemoryShape(Wire):
     importance: float
     occurred_at: Annotated[str, Field(description="ISO 8601, UTC.")]
     metadata: dict[str, Any]
+    source: str
+    source_kind: SourceKind
+    trust: Annotated[
+        float, Field(ge=0, le=1, description="By its kind of source; web is lowest.")
+    ]
 
 
 class HitShape(MemoryShape):
@@ -58,6 +65,9 @@ def memory_shape(memory: Memory) -> dict[str, Any]:
         "importance": memory.importance,
         "occurred_at": moment(memory.occurred_at),
         "metadata": dict(memory.metadata),
+        "source": memory.provenance.source,
+        "source_kind": memory.provenance.source_kind.value,
+        "trust": memory.trust,
     }
 
 
@@ -76,6 +86,22 @@ def hit_shape(hit: Hit) -> dict[str, Any]:
         "confidence": hit.confidence,
         "truncated": cut,
     }
+
+
+def readable(memory: Memory) -> Memory:
+    """Return the memory unless it is quarantined: an agent would act on its words.
+
+    Raises:
+        PermissionDenied: it is kept out of answers.
+    """
+    if memory.quarantined:
+        raise PermissionDenied(
+            f"this memory is quarantined: {memory.quarantine_reason}",
+            hint="A person can look at it over HTTP, and let it in with "
+            "'cortex release'.",
+            id=memory.id,
+        )
+    return memory
 
 
 def title_of(memory: Memory) -> str:

@@ -14,7 +14,7 @@ from cortex.security.scopes import Scope
 from cortex.service.fields import QueryText, Wire
 from cortex.service.mcp.addresses import MEMORY_PREFIX, address_of, memory_at
 from cortex.service.mcp.calling import Caller
-from cortex.service.mcp.shapes import moment, title_of
+from cortex.service.mcp.shapes import moment, readable, title_of
 from cortex.service.mcp.tool import Answer, Tool
 from cortex.usecases.catalog import UseCases
 
@@ -118,7 +118,8 @@ class ConnectorTools:
         namespace, memory_id = None, given.id
         if given.id.startswith(MEMORY_PREFIX):
             namespace, memory_id = memory_at(given.id)
-        memory = await self._cases.get_memory(caller.namespace(namespace), memory_id)
+        place = caller.namespace(namespace)
+        memory = readable(await self._cases.get_memory(place, memory_id))
         facts = {
             "author": memory.author,
             "kind": memory.kind,

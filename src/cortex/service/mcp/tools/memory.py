@@ -1,5 +1,6 @@
 """memory.store, memory.search, memory.context, memory.forget and memory.stats."""
 
+from dataclasses import replace
 from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
@@ -9,17 +10,20 @@ from cortex.foundation.errors import ValidationError
 from cortex.foundation.limits import TOP_K_MAX
 from cortex.memory.filters import compile_filter
 from cortex.memory.model import NewMemory, Query, SearchMode, Selection, TimeRange
+from cortex.memory.trust import SourceKind
 from cortex.security.scopes import Scope
 from cortex.service.fields import (
     Content,
     Importance,
     Integer,
     Metadata,
+    MinTrust,
     Moment,
     Name,
     NamespaceName,
     OptionalName,
     QueryText,
+    Source,
     Tag,
     Tags,
     TtlSeconds,
@@ -76,6 +80,16 @@ class StoreArguments(Wire):
     ttl_seconds: Annotated[
         TtlSeconds | None, Field(description="Forget it after this long.")
     ] = None
+    source_kind: Annotated[
+        SourceKind,
+        Field(
+            description="Whose words these are: yours (agent), the user's, or copied "
+            "from a tool's result or a web page. Say so honestly: it decides trust."
+        ),
+    ] = SourceKind.AGENT
+    source: Annotated[
+        Source, Field(description="Where it came from: a URL, the name of a tool.")
+    ] = ""
     namespace: Where = None
 
     def domain(self) -> NewMemory:
@@ -92,6 +106,8 @@ class StoreArguments(Wire):
             metadata=self.metadata,
             occurred_at=self.occurred_at,
             ttl_seconds=self.ttl_seconds,
+            source=self.source,
+            source_kind=self.source_kind,
             idempotency_key=self._key(),
         )
 
@@ -100,7 +116,7 @@ class StoreArguments(Wire):
         if self.session_id is not None:
             return None
         said = [self.content, self.author, self.kind, self.user_id, self.agent_id]
-        facts = {"said": said, "at": self.occurred_at}
+        facts = {"said": said, "at": self.occurred_at, "source": self.source_kind}
         return f"mcp:{sha256_hex(canonical_json(facts))}"
 
 
@@ -111,6 +127,9 @@ class StoreAnswer(Wire):
     uri: str
     namespace: str
     created: Annotated[bool, Field(description="False: it was there already.")]
+    quarantined: Annotated[
+        str, Field(description="Why it is kept out of answers; empty when it is not.")
+    ]
 
 
 class Conditions(Wire):
@@ -161,6 +180,7 @@ class SearchArguments(Conditions):
     mode: Annotated[SearchMode, Field(description="hybrid fits nearly always.")] = (
         SearchMode.HYBRID
     )
+    min_trust: MinTrust | None = None
     filter: Annotated[
         dict[str, Any] | None,
         Field(description='Over metadata, such as {"project": "atlas"}.'),
@@ -197,6 +217,7 @@ class ContextArguments(Wire):
         Integer, Field(ge=0, le=CONTEXT_TOKENS_MAX, description="Kept for the answer.")
     ] = 0
     strategy: ContextStrategy = ContextStrategy.BALANCED
+    min_trust: MinTrust | None = None
     namespace: Where = None
 
     @model_validator(mode="after")
@@ -358,16 +379,17 @@ class MemoryTools:
             "uri": address(place.name, one.id),
             "namespace": place.name,
             "created": one.created,
+            "quarantined": one.quarantined,
         }
-        return Answer(content, f"Remembered as {one.id}{known}.")
+        kept_out = f" It is quarantined: {one.quarantined}." if one.quarantined else ""
+        return Answer(content, f"Remembered as {one.id}{known}.{kept_out}")
 
     async def search(self, caller: Caller, given: SearchArguments) -> Answer:
         """Search."""
         if given.filter is not None:
             compile_filter(given.filter)
-        asked = Query(
-            given.query, given.top_k, given.mode, given.selection(given.filter)
-        )
+        chosen = replace(given.selection(given.filter), min_trust=given.min_trust)
+        asked = Query(given.query, given.top_k, given.mode, chosen)
         place = caller.namespace(given.namespace)
         found = await self._cases.search(place, asked, caller.context)
         hits = [hit_shape(hit) for hit in found.hits]
@@ -383,6 +405,7 @@ class MemoryTools:
             max_tokens=given.max_tokens or self._max_tokens_default,
             reserve_tokens=given.reserve_tokens,
             strategy=given.strategy,
+            min_trust=given.min_trust,
         )
         place = caller.namespace(given.namespace)
         built = await self._cases.build_context(place, asked, caller.context)
