@@ -59,7 +59,7 @@ class QuarantineRoutes:
         """Take all that the conditions select out of answers; nothing is deleted."""
         caller.principal.require(Scope.MEMORY)
         body = await read_body(request, wire.QuarantineBody)
-        namespace = caller.principal.namespace(body.namespace)
+        namespace = caller.namespace(Scope.MEMORY, body.namespace)
         taken = await self._cases.quarantine(
             namespace, body.domain(), body.reason, caller.context
         )
