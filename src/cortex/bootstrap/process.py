@@ -29,6 +29,7 @@ from cortex.foundation.ids import Uuid7Source
 from cortex.memory.ranking import RankingConfig
 from cortex.security.intrusion import Watch
 from cortex.security.mtls import server_context
+from cortex.service import dashboard
 from cortex.service.http.app import create_app
 from cortex.service.http.client_certificates import CertificateProtocol
 from cortex.service.http.options import Edge, HttpOptions
@@ -81,6 +82,7 @@ def build_edge(
                 app.use_cases, settings.max_token_budget, tools.metrics, tools.log
             )
         },
+        pages=dashboard.pages(),
     )
     options = HttpOptions(
         brand=settings.brand,

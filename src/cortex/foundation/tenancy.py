@@ -74,9 +74,7 @@ def check_name(name: str, field_name: str) -> None:
             f"{field_name} must be 1 to {NAMESPACE_CHARACTERS_MAX} characters of "
             "letters, digits and . _ : / @ + -, beginning with a letter or digit"
         )
-        raise ValidationError(
-            message, field=field_name, limit=NAMESPACE_CHARACTERS_MAX
-        )
+        raise ValidationError(message, field=field_name, limit=NAMESPACE_CHARACTERS_MAX)
 
 
 def _matches(pattern: str, name: str) -> bool:

@@ -51,7 +51,7 @@ class Announcer:
             time=self._clock.now(),
             subject=namespace.name,
             tenant=namespace.tenant,
-            data={"namespace": namespace.name, **data},
+            data={"namespace": namespace.name, "actor": context.actor, **data},
             correlation_id=context.correlation_id,
             traceparent=context.traceparent,
         )

@@ -37,6 +37,7 @@ from cortex.service.http.routes.embeddings import EmbeddingRoutes
 from cortex.service.http.routes.events import EventRoutes
 from cortex.service.http.routes.health import HealthRoutes
 from cortex.service.http.routes.memory import MemoryRoutes
+from cortex.service.http.routes.pages import PageRoutes
 from cortex.service.http.routes.quarantine import QuarantineRoutes
 from cortex.service.http.routes.sessions import SessionRoutes
 from cortex.service.http.routes.state import StateRoutes
@@ -96,6 +97,7 @@ def create_app(
         EmbeddingRoutes(edge.use_cases),
         EventRoutes(edge.use_cases),
         CarriedRoutes(edge.carried),
+        PageRoutes(edge.pages),
         DocsRoutes(),
     ):
         app.router.routes.extend(routes.router().routes)

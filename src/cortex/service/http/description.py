@@ -37,6 +37,7 @@ _MEANT = {
     403: "The token lacks a scope or a namespace",
     404: "Not found",
     409: "It contradicts what is stored",
+    410: "It was forgotten",
     412: "If-Match does not hold",
     413: "Too large",
     415: "Not a content type that is read here",
@@ -50,6 +51,7 @@ _ALWAYS = (401, 403, 404, 413, 422, 429, 500, 503)
 _WITH_BODY = (400, 415)
 _ON_WRITE = (409, 412, 507)
 _OPEN = (500, 503)
+_ALSO = {"/audit/entries/{index}/content": (410,)}
 _UNREADY = 503
 _PROBLEM: dict[str, Any] = {
     "type": "object",
@@ -159,7 +161,7 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     statuses: tuple[int, ...] = _OPEN
     if path not in OPEN_PATHS:
         operation["security"] = [{"bearer": []}, {}]
-        statuses = _ALWAYS
+        statuses = _ALWAYS + _ALSO.get(path, ())
         if "requestBody" in operation:
             statuses += _WITH_BODY
         if method != "get":

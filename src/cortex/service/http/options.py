@@ -11,6 +11,7 @@ from cortex.foundation.ids import IdSource
 from cortex.foundation.limits import BODY_BYTES_MAX
 from cortex.security.authorization import Authorization
 from cortex.security.doors import Doors
+from cortex.service.http.page import Page
 from cortex.telemetry.logs import Logger
 from cortex.telemetry.metrics import Metrics
 from cortex.usecases.catalog import UseCases
@@ -76,6 +77,7 @@ class Edge:
         state: returns ``starting``, ``ready``, ``draining`` or ``stopped``.
         carried: path → application for admitted POST requests, such as ``/mcp``; it
             finds the caller by ``cortex.service.admission``.
+        pages: path → static page, open to all.
     """
 
     use_cases: UseCases
@@ -87,3 +89,4 @@ class Edge:
     log: Logger
     state: Callable[[], str]
     carried: Mapping[str, ASGIApp] = field(default_factory=dict)
+    pages: Mapping[str, Page] = field(default_factory=dict)
