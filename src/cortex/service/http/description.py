@@ -51,7 +51,7 @@ _ALWAYS = (401, 403, 404, 413, 422, 429, 500, 503)
 _WITH_BODY = (400, 415)
 _ON_WRITE = (409, 412, 507)
 _OPEN = (500, 503)
-_ALSO = {"/audit/entries/{index}/content": (410,)}
+_ALSO: dict[str, tuple[int, ...]] = {"/audit/entries/{index}/content": (410,)}
 _UNREADY = 503
 _PROBLEM: dict[str, Any] = {
     "type": "object",
