@@ -55,7 +55,9 @@ STEPS = 40 if HEAVY else 25
 PAGE = 3
 """Rows a page: small, so that cursors are used."""
 
-NAMES = ("alpha", "beta")
+NAMES = (("alpha", "beta"), ("alpha", "gamma"))
+"""Of each tenant: one name that both have, and one that the other must not see."""
+
 SESSIONS = ("talk", "plan")
 KEYS = ("goal", "mood")
 SENTENCES = (
@@ -160,8 +162,8 @@ class Tenants(RuleBasedStateMachine):
         ]
         self.places = [
             Place(principal.namespace(name))
-            for principal in self.principals
-            for name in NAMES
+            for principal, names in zip(self.principals, NAMES, strict=True)
+            for name in names
         ]
         self.cases = self.world.app.use_cases
 
