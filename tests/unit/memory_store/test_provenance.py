@@ -9,6 +9,7 @@ import pytest
 
 from cortex.bus.events import Event
 from cortex.foundation.errors import ValidationError
+from cortex.foundation.tenancy import Namespace
 from cortex.memory.errors import MemoryNotFound
 from cortex.memory.model import (
     Hit,
@@ -333,3 +334,25 @@ async def test_a_database_of_the_release_before_recalls_the_same(
             context=replace(CONTEXT, actor="late"),
         )
         assert late.id in await searcher.ids("green tea")
+
+
+async def test_another_namespace_can_neither_take_nor_release(
+    world: MemoryWorld,
+) -> None:
+    (memory_id,) = await world.say("tea")
+    for other in (Namespace("local", "other"), Namespace("ann", "default")):
+        await world.say("its own", ns=other)
+        for what in ([memory_id], ALL):
+            taken = await world.store.quarantine(
+                other, what, reason="x", context=CONTEXT
+            )
+            assert memory_id not in taken.ids
+    assert await Searcher(world).ids("tea") == {memory_id}
+    await world.store.quarantine(
+        world.namespace, [memory_id], reason="x", context=CONTEXT
+    )
+    with pytest.raises(MemoryNotFound):
+        await world.store.release(
+            Namespace("local", "other"), memory_id, context=CONTEXT
+        )
+    assert await Searcher(world).ids("tea") == set()
