@@ -44,8 +44,10 @@ def test_events_come_as_cloudevents_and_in_the_older_form(serve):
     following = threading.Thread(target=lambda: seen.extend(follow(server, until=1)))
     following.start()
     with httpx.Client(base_url=server.url) as writer:
-        while following.is_alive():
-            body = {"items": [{"content": "hello"}]}
+        for number in itertools.count():
+            if not following.is_alive():
+                break
+            body = {"items": [{"content": f"hello {number}"}]}
             writer.post("/memory", json=body, headers={"X-Correlation-ID": "abc"})
             time.sleep(0.05)
     following.join()

@@ -125,6 +125,8 @@ def serve(overrides: Mapping[str, object]) -> int:
     host, port = bound.getsockname()[:2]
     scheme = "http" if settings.tls.certificate is None else "https"
     print(f"Cortex {cortex.__version__} on {scheme}://{host}:{port}", file=sys.stderr)  # noqa: T201
+    if not settings.has_credentials and not settings.open_access:
+        print("cortex: no tokens are set; every call will be refused", file=sys.stderr)  # noqa: T201
     if settings.workers == 1 and not reload:
         return _run(settings, bound)
     supervisor = Supervisor(

@@ -28,6 +28,7 @@ class EventMaker:
             "namespace": ns.name,
             "ids": list(ids),
             "count": len(ids),
+            "actor": context.actor,
         }
         return self._event("memory.stored", ns, data, context)
 
@@ -45,6 +46,7 @@ class EventMaker:
             "ids": [memory_id],
             "content_sha256": [content_sha256],
             "fields": list(fields),
+            "actor": context.actor,
         }
         return self._event("memory.updated", ns, data, context)
 

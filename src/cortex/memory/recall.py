@@ -169,7 +169,7 @@ class Recall:
         documents = [hit.document for hit in ranked.hits]
         return _Answer(
             ranked=ranked,
-            seqs=tuple(shard.seqs(documents)),
+            seqs=tuple(shard.table.seq.view[documents].tolist()),
             chunk_order=_chunk_order(shard, dense, documents),
             degraded=_degraded(shard, query, vector),
         )

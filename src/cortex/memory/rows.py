@@ -106,15 +106,18 @@ class NewRow:
 def dedupe_key(item: NewMemory) -> bytes | None:
     """Return what makes two adds the same memory within a namespace.
 
-    The caller's idempotency key if it gave one; else content, time, author and session
-    if it said when the thing happened; else nothing, and each add is a memory of its
-    own.
+    The caller's idempotency key if it gave one; else content, time, author and
+    session. Only a message of a conversation that came without a time is a memory of
+    its own each time: people do say "ok" twice.
     """
     digest = hashlib.sha256()
     if item.idempotency_key is not None:
         digest.update(b"key\0" + item.idempotency_key.encode())
-    elif item.occurred_at is not None:
-        digest.update(struct.pack("<d", item.occurred_at))
+    elif item.occurred_at is not None or item.session_id is None:
+        when = (
+            b"now" if item.occurred_at is None else struct.pack("<d", item.occurred_at)
+        )
+        digest.update(when)
         for part in (item.author, item.session_id or "", item.content):
             encoded = part.encode()
             digest.update(struct.pack("<q", len(encoded)))

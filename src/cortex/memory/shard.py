@@ -133,11 +133,6 @@ class Shard:
             importance=table.importance.view,
         )
 
-    def seqs(self, ordinals: Sequence[int]) -> list[int]:
-        """Return the row numbers of ordinals."""
-        numbers: list[int] = self.table.seq.view[list(ordinals)].tolist()
-        return numbers
-
     def chunk_rows(self, ordinals: NDArray[np.integer]) -> tuple[Rows, Rows]:
         """Return the vector rows of ordinals, and the position each belongs to.
 

@@ -21,7 +21,6 @@ from cortex.foundation.limits import IMPORT_LINE_BYTES_MAX
 from cortex.foundation.tenancy import Namespace, Principal
 from cortex.inference.ports import ModelInfo
 from cortex.memory.errors import InvalidCursor, MemoryNotFound, SessionNotFound
-from cortex.memory.filters import compile_filter
 from cortex.memory.model import (
     Forgotten,
     Hit,
@@ -29,7 +28,6 @@ from cortex.memory.model import (
     MemoryPatch,
     MemoryStats,
     NewMemory,
-    Origin,
     Page,
     Provenance,
     Quarantine,
@@ -43,6 +41,7 @@ from cortex.memory.model import (
 )
 from cortex.memory.screening import screened
 from cortex.memory.trust import allowed_trust
+from cortex.testing.selecting import selected
 from cortex.usecases.model import (
     BuiltContext,
     CallContext,
@@ -165,7 +164,9 @@ class FakeMemory:
     def chosen(self, ns: Namespace, selection: Selection) -> list[Memory]:
         """Return the selected memories."""
         return [
-            m for m in self.rows.values() if m.namespace == ns and _in(m, selection)
+            m
+            for m in self.rows.values()
+            if m.namespace == ns and selected(m, selection)
         ]
 
     async def forget(
@@ -441,41 +442,6 @@ class FakeContexts:
             token_method=TOKEN_METHOD,
             token_exact=False,
         )
-
-
-def _in(memory: Memory, selection: Selection) -> bool:
-    for name in ("session_id", "user_id", "agent_id", "author", "kind", "modality"):
-        wanted = getattr(selection, name)
-        if wanted is not None and getattr(memory, name) != wanted:
-            return False
-    if selection.tag is not None and selection.tag not in memory.tags:
-        return False
-    if selection.tiers is not None and memory.tier not in selection.tiers:
-        return False
-    if selection.where is not None and not compile_filter(selection.where)(
-        memory.metadata
-    ):
-        return False
-    if not _trusted(memory, selection):
-        return False
-    span = selection.time_range
-    after = span is None or span.start is None or memory.occurred_at >= span.start
-    before = span is None or span.end is None or memory.occurred_at < span.end
-    return after and before
-
-
-def _trusted(memory: Memory, selection: Selection) -> bool:
-    where, wanted = memory.provenance, selection.origin or Origin()
-    kinds = selection.source_kinds
-    only = selection.quarantine is Quarantine.ONLY
-    return (
-        (selection.quarantine is Quarantine.INCLUDED or memory.quarantined == only)
-        and memory.trust >= (selection.min_trust or 0.0)
-        and (kinds is None or where.source_kind in kinds)
-        and wanted.source in (None, where.source)
-        and wanted.run_id in (None, where.run_id)
-        and wanted.written_by in (None, where.written_by)
-    )
 
 
 def _item(line: bytes) -> NewMemory:

@@ -63,15 +63,19 @@ async def test_every_field_comes_back(world: MemoryWorld) -> None:
     assert (memory.space, memory.importance) == (SPACE, 0.9)
 
 
-async def test_without_a_time_each_add_is_its_own(world: MemoryWorld) -> None:
-    first, second = await world.say("ok", "ok")
-    (third,) = await world.say("ok")
-    assert len({first, second, third}) == 3
+async def test_what_is_said_twice_in_a_conversation_was_said_twice(
+    world: MemoryWorld,
+) -> None:
+    message = NewMemory("ok", author="Ann", session_id="talk")
+    first, second = await world.add(message, message)
+    (third,) = await world.add(message)
+    assert len({first.id, second.id, third.id}) == 3
 
 
 @pytest.mark.parametrize(
     "item",
     [
+        NewMemory("ok"),
         NewMemory("ok", occurred_at=START),
         NewMemory("ok", idempotency_key="k"),
     ],

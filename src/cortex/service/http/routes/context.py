@@ -49,9 +49,9 @@ class ContextRoutes:
 
     async def build_context(self, request: Request, caller: Admitted) -> Response:
         """Build a prompt context for a query, a session or both, within its budget."""
-        caller.require(Scope.CONTEXT)
+        caller.principal.require(Scope.CONTEXT)
         body = await read_body(request, wire.ContextBody)
-        namespace = caller.principal.namespace(body.namespace)
+        namespace = caller.namespace(Scope.CONTEXT, body.namespace)
         asked = body.domain(self._max_tokens_default)
         built = await self._cases.build_context(namespace, asked, caller.context)
         return json_answer(wire.context(built))
@@ -65,9 +65,9 @@ class ContextRoutes:
 
     async def vector_search(self, request: Request, caller: Admitted) -> Response:
         """Find documents by meaning alone."""
-        caller.require(Scope.VECTOR)
+        caller.principal.require(Scope.VECTOR)
         body = await read_body(request, wire.VectorBody)
-        namespace = caller.principal.namespace(body.namespace)
+        namespace = caller.namespace(Scope.VECTOR, body.namespace)
         found = await self._cases.vector_search(
             namespace, body.query, body.top_k, body.filter_metadata
         )

@@ -72,11 +72,11 @@ class MemoryRoutes:
         The same item sent twice is one item. Items of several namespaces are stored
         namespace by namespace, each all or nothing.
         """
-        caller.require(Scope.MEMORY)
+        caller.principal.require(Scope.MEMORY)
         body = await read_body(request, wire.RememberBody)
         placed = [
             (
-                caller.principal.namespace(item.namespace or body.namespace),
+                caller.namespace(Scope.MEMORY, item.namespace or body.namespace),
                 item.domain(item.session_id),
             )
             for item in body.items
@@ -177,11 +177,11 @@ class MemoryRoutes:
 
     async def search(self, request: Request, caller: Admitted) -> Response:
         """Find what answers a query, best first."""
-        caller.require(Scope.MEMORY)
+        caller.principal.require(Scope.MEMORY)
         body = await read_body(request, wire.SearchBody)
         if body.include_quarantined:
             caller.principal.require(Scope.ADMIN)
-        namespace = caller.principal.namespace(body.namespace)
+        namespace = caller.namespace(Scope.MEMORY, body.namespace)
         found = await self._cases.search(namespace, body.domain(), caller.context)
         return json_answer(wire.recalled(found, explain=body.explain))
 
@@ -189,8 +189,12 @@ class MemoryRoutes:
         self, caller: Admitted, query: Annotated[selection.InNamespace, Query()]
     ) -> Response:
         """Count memories and bytes, of one namespace or of all within reach."""
-        caller.require(Scope.MEMORY)
+        caller.principal.require(Scope.MEMORY)
         named = query.namespace
-        namespace = None if named is None else caller.principal.namespace(named)
+        namespace = None
+        if named is None:
+            caller.require(Scope.MEMORY)
+        else:
+            namespace = caller.namespace(Scope.MEMORY, named)
         counts = await self._cases.memory_stats(caller.principal, namespace)
         return json_answer(wire.stats(counts))

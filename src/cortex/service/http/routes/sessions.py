@@ -75,9 +75,9 @@ class SessionRoutes:
 
     async def create_session(self, request: Request, caller: Admitted) -> Response:
         """Open a conversation."""
-        caller.require(Scope.MEMORY)
+        caller.principal.require(Scope.MEMORY)
         body = await read_body(request, wire.SessionBody)
-        namespace = caller.principal.namespace(body.namespace)
+        namespace = caller.namespace(Scope.MEMORY, body.namespace)
         opened = await self._cases.create_session(namespace, body.domain())
         return json_answer(wire.session(opened))
 
