@@ -13,6 +13,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A shared machine may stall for longer than any deadline: time is not the property.
+settings.register_profile(
+    "shared", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("shared")
 
 START_SECONDS_MAX = 30.0
 

@@ -6,10 +6,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cortex.bootstrap import build
-
 from benchmarks.memory.datasets import Conversation
 from cortex.app import App
+from cortex.bootstrap import build
 from cortex.foundation.tenancy import Namespace, Principal
 from cortex.memory.ranking import RankingConfig
 from cortex.settings import Settings

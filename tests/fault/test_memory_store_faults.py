@@ -1,6 +1,7 @@
 """Faults: a killed process, a full disk, many writers beside readers."""
 
 import asyncio
+import itertools
 import signal
 import subprocess
 import sys
@@ -68,11 +69,15 @@ async def test_a_full_disk_says_so_and_keeps_what_was_there(tmp_path: Path) -> N
     options = DatabaseOptions(page_count_max=400)
     async with memory_world(tmp_path, options=options) as world:
         await world.say("kept")
-        texts = ["x" * 50_000] * 5
+        numbers = itertools.count()
+
+        def texts(count: int) -> list[str]:
+            return [f"{next(numbers)}" + "x" * 50_000 for _ in range(count)]
+
         for _ in range(5):
-            await world.say(*texts)
+            await world.say(*texts(5))
         with pytest.raises(StorageFull):
-            await world.say(*texts * 10)
+            await world.say(*texts(50))
         page = await world.store.list(
             world.namespace, Selection(), cursor=None, limit=500, oldest_first=True
         )

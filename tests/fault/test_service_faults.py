@@ -217,12 +217,16 @@ def test_slow_clients_hurt_nobody_and_are_answered_in_the_end(serve):
     filler = [{"content": f"filler {n} " + "words " * 3_000} for n in range(300)]
     stored = server.client.post("/memory", json={"items": filler})
     assert stored.status_code == 200
-    body = json.dumps({"items": [{"content": "said very slowly"}]}).encode()
+    bodies = [
+        json.dumps({"items": [{"content": f"said very slowly {n:02}"}]}).encode()
+        for n in range(40)
+    ]
+    length = len(bodies[0])
     head = (
         "POST /memory HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
     ).encode()
-    writers = [connected(server.url) for _ in range(40)]
+    writers = [connected(server.url) for _ in bodies]
     readers = [connected(server.url) for _ in range(10)]
     for slow in writers:
         slow.sendall(head)
@@ -230,8 +234,8 @@ def test_slow_clients_hurt_nobody_and_are_answered_in_the_end(serve):
         # Five megabytes that nobody takes off the wire.
         slow.sendall(b"GET /memory/export HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
     longest = 0.0
-    for byte in range(len(body)):
-        for slow in writers:
+    for byte in range(length):
+        for slow, body in zip(writers, bodies, strict=True):
             slow.sendall(body[byte : byte + 1])
         started = time.monotonic()
         answer = server.client.get("/memory/stats")

@@ -65,7 +65,8 @@ class Script:
             )
             prepared = prepare(item, embed=what == "add")
             (stored,) = await self.world.store.add(ns, [prepared], context=CONTEXT)
-            self.ids[ns].append(stored.id)
+            if stored.created:
+                self.ids[ns].append(stored.id)
         elif what != "search" and self.ids[ns] and isinstance(more, int):
             memory_id = self.ids[ns][more % len(self.ids[ns])]
             await self.change(what, ns, memory_id, text)

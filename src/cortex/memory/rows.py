@@ -106,9 +106,10 @@ class NewRow:
 def dedupe_key(item: NewMemory) -> bytes | None:
     """Return what makes two adds the same memory within a namespace.
 
-    The caller's idempotency key if it gave one; else content, time, author and
-    session. Only a message of a conversation that came without a time is a memory of
-    its own each time: people do say "ok" twice.
+    The caller's idempotency key if it gave one; else content, time, author, session
+    and kind of source (what the web said is not what a user said). Only a message of a
+    conversation that came without a time is a memory of its own each time: people do
+    say "ok" twice.
     """
     digest = hashlib.sha256()
     if item.idempotency_key is not None:
@@ -118,7 +119,12 @@ def dedupe_key(item: NewMemory) -> bytes | None:
             b"now" if item.occurred_at is None else struct.pack("<d", item.occurred_at)
         )
         digest.update(when)
-        for part in (item.author, item.session_id or "", item.content):
+        for part in (
+            item.author,
+            item.session_id or "",
+            item.source_kind,
+            item.content,
+        ):
             encoded = part.encode()
             digest.update(struct.pack("<q", len(encoded)))
             digest.update(encoded)

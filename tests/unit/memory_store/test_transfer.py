@@ -68,8 +68,8 @@ async def fill(world: MemoryWorld) -> None:
             ttl_seconds=1e9,
             modality=Modality.IMAGE,
         ),
-        NewMemory("ok"),
-        NewMemory("ok"),
+        NewMemory("ok", session_id="talk"),
+        NewMemory("ok", session_id="talk"),
         NewMemory("keyed", idempotency_key="k"),
     )
     world.clock.advance(300 * 86_400)

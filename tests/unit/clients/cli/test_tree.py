@@ -12,7 +12,7 @@ from cortex.cli.application import build
 from cortex.cli.reference import render
 
 REFERENCE = Path(__file__).parents[4] / "docs/reference/cli.md"
-SILENT = {"serve", "demo"}
+SILENT = {"serve", "mcp", "demo"}
 """Commands that print no data."""
 
 
