@@ -11,10 +11,10 @@ import pytest
 from cortex.foundation.breaker import Breaker, Phase
 from cortex.foundation.cache import Cache
 from cortex.foundation.clock import SystemClock
-from cortex.inference.engine import Provider, TextModelOptions, open_text_backend
 from cortex.inference.errors import EmbeddingUnavailable, ModelUnusable
 from cortex.inference.packaged import bundled_folder
 from cortex.inference.ports import Vector
+from cortex.inference.providers import Provider, TextModelOptions, open_text_backend
 from cortex.inference.text import EmbeddingOptions, TextEmbedding
 from cortex.inference.tokens.counters import Counters
 from cortex.testing.inference import ControlledText
@@ -180,7 +180,7 @@ import sys
 from pathlib import Path
 sys.modules["onnxruntime"] = None
 from cortex.foundation.clock import SystemClock
-from cortex.inference.engine import Provider, TextModelOptions, open_text_backend
+from cortex.inference.providers import Provider, TextModelOptions, open_text_backend
 from cortex.inference.errors import ModelUnusable
 from cortex.inference.tokens.counters import Counters
 counters = Counters(SystemClock())

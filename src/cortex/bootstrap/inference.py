@@ -9,13 +9,13 @@ from cortex.foundation.cache import Cache
 from cortex.foundation.clock import Clock
 from cortex.foundation.errors import ValidationError
 from cortex.inference.backends.openai import OpenAiOptions
-from cortex.inference.engine import (
+from cortex.inference.ports import TokenCounters, Vector
+from cortex.inference.providers import (
     Provider,
     TextModelOptions,
     open_text_backend,
     threads_for,
 )
-from cortex.inference.ports import TokenCounters, Vector
 from cortex.inference.registry import shipped_models
 from cortex.inference.text import EmbeddingOptions, TextEmbedding
 from cortex.settings import EmbeddingProvider, Settings

@@ -78,6 +78,102 @@ class EmbeddingCache(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one piece of work on a model went, for whoever watches.
+
+    Attributes:
+        model: registry name.
+        replica: who did it: ``in-process`` or a worker process's name.
+        seconds: from its acceptance to its end.
+        ok: whether it gave a result.
+        retried: whether another replica had been lost with it before.
+    """
+
+    model: str
+    replica: str
+    seconds: float
+    ok: bool
+    retried: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaView:
+    """One replica of a model, as a choice among them sees it.
+
+    Attributes:
+        name: ``in-process``, or a worker process's name.
+        outstanding: pieces of work accepted and not yet done.
+        lanes: pieces it works on at once.
+        room: pieces it would still accept.
+        seconds_each: recent time for one piece; 0 when none was measured.
+    """
+
+    name: str
+    outstanding: int
+    lanes: int
+    room: int
+    seconds_each: float = 0.0
+
+
+class ReplicaChooser(Protocol):
+    """Chooses who does the next piece of work; a control plane may bring its own."""
+
+    def choose(
+        self, replicas: Sequence[ReplicaView], avoid: frozenset[str], /
+    ) -> str | None:
+        """Return a replica's name, or None to let the work wait.
+
+        Args:
+            replicas: those that are up; a name not among them counts as None.
+            avoid: names that failed this piece of work before.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How busy a model's replicas are together.
+
+    Attributes:
+        waiting: pieces of work accepted and not yet done.
+        lanes: pieces worked on at once.
+        seconds_each: recent time for one piece; 0 when none was measured.
+    """
+
+    waiting: int
+    lanes: int
+    seconds_each: float
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The work is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pushback:
+    """The work is not taken now.
+
+    Attributes:
+        reason: one sentence for the caller.
+        retry_after_seconds: when it is worth coming back; above zero.
+        limit: the bound it would have passed.
+    """
+
+    reason: str
+    retry_after_seconds: float
+    limit: float
+
+
+class AdmissionGate(Protocol):
+    """Decides whether work is taken; a control plane may bring its own."""
+
+    def admit(self, load: Load, pieces: int, /) -> Admitted | Pushback:
+        """Return whether ``pieces`` more pieces of work are taken."""
+        ...
+
+
 class Embedder(Protocol):
     """The embedding service as the other rooms see it."""
 

@@ -1,30 +1,45 @@
-"""Which models are known and which are loaded, as ``GET /models`` shows them."""
+"""The models this installation can load: one entry each, whatever runs it."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
-from cortex.foundation.canonical import JsonValue
+from cortex.foundation.errors import Conflict
 from cortex.inference.backends.hashing import HashingText
 from cortex.inference.errors import ModelUnusable, UnknownModel
 from cortex.inference.packaged import bundled_folder, read_manifest
 from cortex.inference.ports import ModelInfo
-from cortex.inference.text import EmbeddingStats
+
+
+class Closable(Protocol):
+    """What every loaded model can do."""
+
+    def close(self) -> None:
+        """Let go of everything; asking it afterwards fails. Idempotent."""
+        ...
+
+
+M_co = TypeVar("M_co", bound=Closable, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class LoadedModel:
-    """A model in memory, and what it did.
+class ModelEntry(Generic[M_co]):
+    """A model that can be loaded.
 
     Attributes:
-        info: which model.
-        stats: what it did since the start.
+        info: name, revision, hash, licence, space, memory and where it comes from;
+            known before anything is loaded.
+        open: loads it; blocking, run on a thread. Raises ``ModelUnusable``.
+        modalities: what it reads: ``text``, ``image``, ``audio``.
     """
 
     info: ModelInfo
-    stats: EmbeddingStats
+    open: Callable[[], M_co]
+    modalities: tuple[str, ...] = ("text",)
 
 
 def shipped_models() -> tuple[ModelInfo, ...]:
-    """Return the models that need nothing but this installation."""
+    """Return the text models that need nothing but this installation."""
     stand_in = HashingText().info
     try:
         return read_manifest(bundled_folder()).info, stand_in
@@ -33,48 +48,39 @@ def shipped_models() -> tuple[ModelInfo, ...]:
 
 
 class Registry:
-    """The known models by name; frozen when it is made."""
+    """The known models by name; owned by the composition root."""
 
-    def __init__(
-        self,
-        loaded: tuple[LoadedModel, ...] = (),
-        known: tuple[ModelInfo, ...] | None = None,
-    ) -> None:
-        """Take what is loaded, and what is known beside it (None: what is shipped)."""
-        self._loaded = loaded
-        self._known = {model.name: model for model in known or shipped_models()}
-        self._known |= {model.info.name: model.info for model in loaded}
+    def __init__(self, entries: Iterable[ModelEntry[Any]] = ()) -> None:
+        """Take the first entries."""
+        self._entries: dict[str, ModelEntry[Any]] = {}
+        for entry in entries:
+            self.add(entry)
 
-    def get(self, name: str) -> ModelInfo:
+    def add(self, entry: ModelEntry[Any]) -> None:
+        """Make a model known.
+
+        Raises:
+            Conflict: another model has this name already.
+        """
+        name = entry.info.name
+        if self._entries.setdefault(name, entry) != entry:
+            message = f"two models are called {name!r}"
+            raise Conflict(message, hint="Give one of them another name.", name=name)
+
+    def get(self, name: str) -> ModelEntry[Any]:
         """Return the model of this name.
 
         Raises:
             UnknownModel: there is none.
         """
-        found = self._known.get(name)
+        found = self._entries.get(name)
         if found is None:
-            known = sorted(self._known)
+            known = sorted(self._entries)
             message = f"no model is called {name!r}"
-            hint = f"Known models: {', '.join(known)}."
+            hint = f"Known models: {', '.join(known) or 'none'}."
             raise UnknownModel(message, hint=hint, known=known)
         return found
 
-    def listing(self) -> list[dict[str, JsonValue]]:
-        """Return every known model as JSON, the loaded ones first."""
-        loaded = {model.info.name: model for model in self._loaded}
-        rows = [_row(model.info, model.stats) for model in self._loaded]
-        others = (info for name, info in self._known.items() if name not in loaded)
-        return rows + [_row(info, None) for info in others]
-
-
-def _row(info: ModelInfo, stats: EmbeddingStats | None) -> dict[str, JsonValue]:
-    row: dict[str, JsonValue] = {"modality": "text", "loaded": stats is not None}
-    row.update(asdict(info))
-    if stats is None:
-        return row
-    row["hits"] = stats.hits
-    row["misses"] = stats.misses
-    row["runs"] = stats.runs
-    row["failures"] = stats.failures
-    row["mean_ms"] = round(1000 * stats.seconds / stats.runs, 3) if stats.runs else None
-    return row
+    def entries(self) -> tuple[ModelEntry[Any], ...]:
+        """Return every entry, in the order they were added."""
+        return tuple(self._entries.values())

@@ -24,8 +24,8 @@ from cortex.inference.errors import (
     EmbeddingRefused,
     EmbeddingUnavailable,
 )
-from cortex.inference.pool import Pool
 from cortex.inference.ports import EmbeddingCache, ModelInfo, TextBackend, Vector
+from cortex.inference.threads import Threads
 
 TEXTS_WAITING_MAX: Final = 4096
 """Texts that may wait at once, over all callers: about 10 s of work on two cores."""
@@ -115,7 +115,7 @@ class TextEmbedding:
         self._clock = clock
         self._options = options or EmbeddingOptions()
         self._threads = self._options.threads or os.cpu_count() or 1
-        self._pool: Pool[Run] = Pool(self._threads, "embed")
+        self._pool: Threads[Run] = Threads(self._threads, "embed")
         self._flights: dict[bytes, _Flight] = {}
         self._waiting = 0
         self._hits = self._misses = self._shared = 0

@@ -1,6 +1,5 @@
-"""Choosing a model, and listing what there is."""
+"""Choosing who turns text into vectors, and the threads that do it."""
 
-import json
 import threading
 
 import pytest
@@ -8,23 +7,17 @@ import pytest
 from cortex.foundation.clock import SystemClock
 from cortex.foundation.errors import ValidationError
 from cortex.inference.backends.openai import OpenAiOptions
-from cortex.inference.engine import (
+from cortex.inference.providers import (
     REMOTE_THREADS,
     Provider,
     TextModelOptions,
     open_text_backend,
     threads_for,
 )
-from cortex.inference.errors import UnknownModel
-from cortex.inference.pool import Pool
-from cortex.inference.registry import LoadedModel, Registry, shipped_models
-from cortex.inference.text import EmbeddingStats
+from cortex.inference.threads import Threads
 from cortex.inference.tokens.counters import Counters
 
 COUNTERS = Counters(SystemClock())
-STATS = EmbeddingStats(
-    hits=7, misses=3, shared=0, runs=2, failures=1, seconds=0.01, waiting=0, cached=2
-)
 
 
 def test_each_provider_opens_its_own_runtime() -> None:
@@ -53,34 +46,15 @@ def test_half_of_the_options_is_refused(provider: Provider) -> None:
     assert refused.value.hint
 
 
-def test_the_listing_shows_what_is_loaded_first() -> None:
-    bundled, stand_in = shipped_models()
-    rows = Registry((LoadedModel(stand_in, STATS),)).listing()
-    assert [row["name"] for row in rows] == [stand_in.name, bundled.name]
-    assert [row["loaded"] for row in rows] == [True, False]
-    assert rows[0]["hits"] == 7
-    assert rows[0]["mean_ms"] == 5.0
-    assert rows[1]["license"] == "Apache-2.0"
-    json.dumps(rows)
-
-
-def test_a_model_is_found_by_name_or_the_names_are_given() -> None:
-    registry = Registry()
-    assert registry.get("all-MiniLM-L6-v2-int8").runtime == "onnx"
-    with pytest.raises(UnknownModel, match="hashing-384") as refused:
-        registry.get("gpt-2")
-    assert refused.value.data["known"] == ["all-MiniLM-L6-v2-int8", "hashing-384"]
-
-
 def test_a_pool_that_never_worked_closes_and_takes_nothing_more() -> None:
-    pool: Pool[int] = Pool(2, "test")
+    pool: Threads[int] = Threads(2, "test")
     assert pool.close(1)
     with pytest.raises(RuntimeError, match="closed"):
         pool.submit(lambda: 1)
 
 
 def test_a_pool_cancels_what_waits_and_ends_what_runs() -> None:
-    pool: Pool[int] = Pool(1, "test")
+    pool: Threads[int] = Threads(1, "test")
     started, gate = threading.Event(), threading.Event()
 
     def slow() -> int:

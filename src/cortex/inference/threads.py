@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 R = TypeVar("R")
 
 
-class Pool(Generic[R]):
+class Threads(Generic[R]):
     """Threads over one queue; the caller bounds what it puts in."""
 
     def __init__(self, threads: int, name: str) -> None:
@@ -32,12 +32,12 @@ class Pool(Generic[R]):
         """Run ``call`` on one of the threads.
 
         Raises:
-            RuntimeError: the pool is closed.
+            RuntimeError: the threads are closed.
         """
         future: Future[R] = Future()
         with self._lock:
             if self._closed:
-                message = "the pool is closed"
+                message = "the threads are closed"
                 raise RuntimeError(message)
             if not self._started:
                 self._started = True
