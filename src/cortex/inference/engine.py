@@ -103,6 +103,32 @@ class _Slot:
     load_seconds: float = 0.0
     evictions: int = 0
 
+    def evict(self) -> None:
+        """Let go of the model, to make room."""
+        self.evictions += 1
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the model, if it is loaded."""
+        model, self.model = self.model, None
+        if model is not None:
+            model.close()
+
+    def status(self) -> ModelStatus:
+        """Return what people are shown."""
+        return ModelStatus(
+            info=self.entry.info,
+            modalities=self.entry.modalities,
+            loaded=self.model is not None,
+            pinned=self.pinned,
+            users=self.users,
+            hits=self.hits,
+            misses=self.misses,
+            loads=self.loads,
+            load_seconds=self.load_seconds,
+            evictions=self.evictions,
+        )
+
 
 class Engine:
     """Owns every loaded model of one process, on one event loop."""
@@ -212,7 +238,9 @@ class Engine:
 
     def status(self) -> list[ModelStatus]:
         """Return every known model, loaded ones first."""
-        rows = [self._status(entry) for entry in self.registry.entries()]
+        entries = self.registry.entries()
+        slots = (self._slots.get(e.info.name) or _Slot(e) for e in entries)
+        rows = [slot.status() for slot in slots]
         return sorted(rows, key=lambda row: (not row.loaded, not row.pinned))
 
     async def close(self) -> None:
@@ -222,9 +250,7 @@ class Engine:
         await asyncio.to_thread(self._workers.close, grace)
         await asyncio.to_thread(self._loader.close, grace)
         for slot in self._slots.values():
-            model, slot.model = slot.model, None
-            if model is not None:
-                model.close()
+            slot.close()
 
     async def _load(self, slot: _Slot) -> None:
         """Wait until the model is there; the first to come starts the loading."""
@@ -262,7 +288,7 @@ class Engine:
                 retry_after_seconds=_BUSY_RETRY_SECONDS,
             )
         for name in going:
-            self._evict(self._slots[name])
+            self._slots[name].evict()
         started = self._clock.monotonic()
         loading = asyncio.wrap_future(self._loader.submit(slot.entry.open))
         slot.loading = loading
@@ -281,12 +307,6 @@ class Engine:
         slot.loads += 1
         slot.load_seconds += self._clock.monotonic() - started
         slot.used_at = self._clock.monotonic()
-
-    def _evict(self, slot: _Slot) -> None:
-        model, slot.model = slot.model, None
-        slot.evictions += 1
-        if model is not None:
-            model.close()
 
     def _held(self) -> list[Held]:
         return [
@@ -352,18 +372,3 @@ class Engine:
             self._known(entry)
             slot = self._slots[entry.info.name] = _Slot(entry)
         return slot
-
-    def _status(self, entry: ModelEntry[Any]) -> ModelStatus:
-        slot = self._slots.get(entry.info.name) or _Slot(entry)
-        return ModelStatus(
-            info=entry.info,
-            modalities=entry.modalities,
-            loaded=slot.model is not None,
-            pinned=slot.pinned,
-            users=slot.users,
-            hits=slot.hits,
-            misses=slot.misses,
-            loads=slot.loads,
-            load_seconds=slot.load_seconds,
-            evictions=slot.evictions,
-        )
