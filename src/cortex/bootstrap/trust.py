@@ -1,26 +1,21 @@
 """The ledger and what feeds it: every event of the outbox becomes an entry, once."""
 
 from collections.abc import Awaitable, Callable
-from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from cortex.app import Loop, opened
+from cortex.bootstrap.archives import archive_at
 from cortex.bootstrap.stores import Stores
 from cortex.bootstrap.tools import Tools
 from cortex.bus.events import Event
-from cortex.foundation.errors import CortexError, ValidationError
+from cortex.foundation.errors import CortexError
 from cortex.foundation.lifecycle import Component
-from cortex.ledger.archive import Archive
 from cortex.ledger.log import Ledger, LedgerContext
-from cortex.ledger.objects import FolderObjects
 from cortex.ledger.options import LedgerOptions
 from cortex.ledger.verdicts import Verdict
 from cortex.settings import Settings
 from cortex.storage.relay import Relay
 from cortex.usecases.audit import Audit, LedgerRoom
 from cortex.usecases.follow import Follow
-
-FILE_SCHEME = "file://"
 
 LEDGER_UPKEEP_SECONDS = 60.0
 """Between two looks at rotation, archive and snapshots."""
@@ -107,20 +102,3 @@ class Trust:
                 self._log.error(
                     "ledger tampered", reason=found.reason.value, index=found.index
                 )
-
-
-def archive_at(place: str) -> Archive | None:
-    """Return the ledger's archive at a folder or ``file://`` URL; None for nowhere.
-
-    Raises:
-        ValidationError: the place is of a kind that is not spoken here.
-    """
-    if not place:
-        return None
-    if place.startswith(FILE_SCHEME):
-        place = unquote(urlsplit(place).path)
-    if "://" in place or not place:
-        message = f"{place!r} is no place for an archive"
-        hint = "Name a folder, or a file:// URL."
-        raise ValidationError(message, hint=hint, field="ledger_archive")
-    return Archive(FolderObjects(Path(place).expanduser()))

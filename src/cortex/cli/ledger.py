@@ -30,7 +30,7 @@ Index = Annotated[int, typer.Argument(min=0, help="Place of the entry, from 0.")
 ArchiveUrl = Annotated[
     str,
     typer.Option(
-        "--archive", help="Folder or file:// URL; else CORTEX_LEDGER_ARCHIVE."
+        "--archive", help="Folder, file:// or s3:// URL; else CORTEX_LEDGER_ARCHIVE."
     ),
 ]
 

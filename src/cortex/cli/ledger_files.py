@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from cortex.bootstrap.trust import archive_at
+from cortex.bootstrap.archives import archive_at
 from cortex.foundation.errors import CortexError
 from cortex.ledger.checkpoint import SignedCheckpoint, parse_checkpoint
 from cortex.ledger.entry import parse_leaf

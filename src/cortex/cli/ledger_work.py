@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import httpx
 
-from cortex.bootstrap.trust import archive_at
+from cortex.bootstrap.archives import archive_at
 from cortex.cli.tokens import OPERATOR
 from cortex.foundation.clock import SystemClock
 from cortex.foundation.errors import Conflict, Unavailable, ValidationError

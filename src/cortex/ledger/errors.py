@@ -14,7 +14,8 @@
     Conflict
     └── ObjectExists       create-only storage already holds that name
     Unavailable
-    └── LedgerStopped      the writer met an error and takes no more entries
+    ├── LedgerStopped      the writer met an error and takes no more entries
+    └── ArchiveUnreachable the store of old bundles does not answer, or refuses
     CortexError
     └── LedgerTampered     what is stored contradicts what was signed
 """
@@ -80,6 +81,12 @@ class LedgerStopped(Unavailable):
     """The writer stopped at a storage error; reads still work."""
 
     code = "LEDGER_STOPPED"
+
+
+class ArchiveUnreachable(Unavailable):
+    """The archive does not answer, refuses, or cannot be trusted to keep objects."""
+
+    code = "ARCHIVE_UNREACHABLE"
 
 
 class LedgerTampered(CortexError):

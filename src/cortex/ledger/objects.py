@@ -17,6 +17,7 @@ class ObjectStore(Protocol):
 
         Raises:
             ObjectExists: other bytes lie there under that key.
+            ArchiveUnreachable: the store does not answer, or refuses.
         """
         ...
 
@@ -25,12 +26,25 @@ class ObjectStore(Protocol):
 
         Raises:
             ObjectMissing: there is none of that key.
+            ArchiveUnreachable: the store does not answer, or refuses.
         """
         ...
 
     def keys(self, prefix: str) -> Iterator[str]:
         """Yield the keys that begin with ``prefix``, in order."""
         ...
+
+
+def key_parts(key: str) -> list[str]:
+    """Return the elements of a key.
+
+    Raises:
+        ValidationError: an element is empty, or would lead out of the folder.
+    """
+    parts = key.split("/")
+    if any(part in ("", ".", "..") for part in parts):
+        raise ValidationError(f"{key!r} is no object key", field="key")
+    return parts
 
 
 class FolderObjects:
@@ -63,10 +77,7 @@ class FolderObjects:
         yield from sorted(key for key in found if key.startswith(prefix))
 
     def _path(self, key: str) -> Path:
-        parts = key.split("/")
-        if not key or any(part in ("", ".", "..") for part in parts):
-            raise ValidationError(f"{key!r} is no object key", field="key")
-        return self._folder.joinpath(*parts)
+        return self._folder.joinpath(*key_parts(key))
 
 
 class MemoryObjects:

@@ -6,7 +6,7 @@ from typing import Protocol, TypeVar
 from cortex.foundation.errors import CortexError
 from cortex.ledger import store
 from cortex.ledger.archive import Archive, Bundle
-from cortex.ledger.errors import ObjectMissing, ProofInvalid
+from cortex.ledger.errors import ArchiveUnreachable, ObjectMissing, ProofInvalid
 from cortex.ledger.tiles import TILE_WIDTH, Tile, bundle, decode_bundle
 from cortex.ledger.tilestore import TileStore
 from cortex.ledger.verdicts import Finding, Reason
@@ -143,6 +143,9 @@ class StoredLedger:
             raise BodyMissing(finding) from error
         except ProofInvalid as error:
             finding = Finding(Reason.OBJECT_MISMATCH, start, error.message)
+            raise BodyMissing(finding) from error
+        except ArchiveUnreachable as error:
+            finding = Finding(Reason.ARCHIVE_UNREACHABLE, start, error.message)
             raise BodyMissing(finding) from error
 
 

@@ -87,9 +87,10 @@ class Upkeep:
         async with self._turn:
             await self._parts.publisher.settle()
             rotated = await self._rotate()
-            archived = await self._archive()
             snapshot = await self._snapshot()
             await self._thin_heads()
+            # Last, for it may meet a store that does not answer.
+            archived = await self._archive()
         return Moved(rotated, archived, snapshot)
 
     async def restore(self, start: int, stop: int) -> int:

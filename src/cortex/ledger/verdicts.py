@@ -50,6 +50,7 @@ class Reason(StrEnum):
     BUNDLE_MISSING = "bundle_missing"
     OBJECT_MISSING = "object_missing"
     OBJECT_MISMATCH = "object_mismatch"
+    ARCHIVE_UNREACHABLE = "archive_unreachable"
     BLOB_MISSING = "blob_missing"
     BLOB_MISMATCH = "blob_mismatch"
     INDEX_MISMATCH = "index_mismatch"
@@ -68,7 +69,9 @@ _INCOMPLETE = frozenset(
         Reason.WITNESSES_MISSING,
     )
 )
-_UNCHECKABLE = frozenset((Reason.NO_KEY, Reason.NO_HEAD, Reason.PIN_UNUSABLE))
+_UNCHECKABLE = frozenset(
+    (Reason.NO_KEY, Reason.NO_HEAD, Reason.PIN_UNUSABLE, Reason.ARCHIVE_UNREACHABLE)
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -225,8 +225,8 @@ class Settings(BaseSettings):
 
     ledger_archive: str = Field(
         default="",
-        description="Folder (or file:// URL) that entries of the ledger move to when "
-        "they are a month old.",
+        description="Folder, file:// URL or s3://BUCKET/PREFIX that entries of the "
+        "ledger move to when they are a month old.",
     )
 
     @field_validator("tokens", mode="before")
