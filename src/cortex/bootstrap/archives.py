@@ -1,6 +1,5 @@
 """Where old entries of the ledger go: a folder, or an S3-compatible store."""
 
-import os
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -10,9 +9,6 @@ from cortex.ledger.objects import FolderObjects, ObjectStore
 
 FILE_SCHEME = "file://"
 S3_SCHEME = "s3://"
-
-ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
-"""Variables that name a store other than Amazon's, the most specific first."""
 
 
 def archive_at(place: str) -> Archive | None:
@@ -36,7 +32,7 @@ def archive_at(place: str) -> Archive | None:
 
 def _s3_objects(place: str) -> ObjectStore:
     try:
-        from cortex.ledger.objects_s3 import S3Objects, S3Place
+        from cortex.ledger.objects_s3 import S3Objects, S3Place  # noqa: PLC0415
     except ImportError as error:
         raise ValidationError(str(error), field="ledger_archive") from error
     bucket, _, prefix = place.removeprefix(S3_SCHEME).partition("/")
@@ -44,5 +40,4 @@ def _s3_objects(place: str) -> ObjectStore:
         message = f"{place!r} names no bucket"
         hint = "Write s3://BUCKET/PREFIX."
         raise ValidationError(message, hint=hint, field="ledger_archive")
-    named = (os.environ[name] for name in ENDPOINTS if os.environ.get(name))
-    return S3Objects(S3Place(bucket, prefix.strip("/"), next(named, "")))
+    return S3Objects(S3Place(bucket, prefix.strip("/")))

@@ -1,18 +1,23 @@
 """Objects in an S3-compatible store; every put creates, none overwrites.
 
-Creating only is the store's own doing (``If-None-Match: *``), so that two writers cannot
-both win. Some older stores pass over that header; the first put of a process finds such
+Creating only is the store's own doing (``If-None-Match: *``), so that of two writers
+one wins. Some older stores pass over that header; the first put of a process finds such
 a store out and refuses to use it.
+
+Credentials, region and endpoint come from the usual ``AWS_`` variables.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from cortex.foundation.errors import ValidationError
 from cortex.ledger.errors import ArchiveUnreachable, ObjectExists, ObjectMissing
 from cortex.ledger.objects import key_parts
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig
 
 try:
     import obstore
@@ -38,12 +43,12 @@ PROBE = b"Cortex writes this once, to see that nothing here is ever overwritten.
 
 @dataclass(frozen=True, slots=True)
 class S3Place:
-    """Where the objects lie; credentials come from the ``AWS_`` environment.
+    """Where the objects lie.
 
     Attributes:
         bucket: its name.
         prefix: what every key begins with; may be empty.
-        endpoint: URL of a store other than Amazon's; ``http`` is taken as it is.
+        endpoint: URL of a store other than Amazon's; empty for the environment's.
         region: empty for the environment's.
         retries_max: tries after the first.
     """
@@ -146,15 +151,17 @@ class S3Objects:
 def _open(place: S3Place) -> S3Store:
     named = {"endpoint": place.endpoint, "region": place.region}
     given = {name: value for name, value in named.items() if value}
+    client: ClientConfig = {
+        # Amazon's own endpoint is HTTPS; whoever names another one says which it is.
+        "allow_http": True,
+        "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
+        "timeout": timedelta(seconds=REQUEST_SECONDS),
+    }
     return S3Store(
         place.bucket,
         prefix=place.prefix or None,
         config=given,  # type: ignore[arg-type]
-        client_options={
-            "allow_http": place.endpoint.startswith("http://"),
-            "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
-            "timeout": timedelta(seconds=REQUEST_SECONDS),
-        },
+        client_options=client,
         retry_config={
             "max_retries": place.retries_max,
             "retry_timeout": timedelta(seconds=REQUEST_SECONDS),

@@ -93,6 +93,7 @@ MEANINGS: Mapping[str, Meaning] = {
     "LEDGER_KEY_UNUSABLE": Meaning(422, "Unusable key", 2),
     "LEDGER_TAMPERED": Meaning(500, "Ledger tampered with"),
     "LEDGER_STOPPED": Meaning(503, "Ledger stopped"),
+    "ARCHIVE_UNREACHABLE": Meaning(503, "Archive unreachable"),
 }
 
 

@@ -146,7 +146,7 @@ def test_entries_move_to_the_archive_and_back(home, cortex, tmp_path):
     cold = str(tmp_path / "cold")
     assert cortex("ledger", "archive").exit_code == 2
     ages = ("--hot", "0s", "--warm", "0s")
-    assert cortex("ledger", "archive", "--archive", "s3://b/p", *ages).exit_code == 2
+    assert cortex("ledger", "archive", "--archive", "gs://b/p", *ages).exit_code == 2
     wrong = ("--hot", "2d", "--warm", "1d")
     assert cortex("ledger", "archive", "--archive", cold, *wrong).exit_code == 2
     done = cortex("ledger", "archive", "--archive", cold, *ages)
