@@ -11,7 +11,7 @@ import orjson
 from cortex.foundation.errors import ValidationError
 from cortex.memory.errors import InvalidCursor
 from cortex.memory.model import Origin, Quarantine, Selection
-from cortex.memory.rows import SqlValue
+from cortex.memory.rows import SqlValue, keyed_dedupe
 
 LIST_LIMIT_MAX: Final = 500
 """Memories on one page, as many as one request may store."""
@@ -71,6 +71,8 @@ def decode_cursor(
 
 def query_name(selection: Selection, *, oldest_first: bool) -> str:
     """Return which named query lists this selection."""
+    if selection.idempotency_key is not None:
+        return "list_keyed"
     order = "oldest" if oldest_first else "newest"
     return f"list_{order}" if selection.session_id is None else f"list_session_{order}"
 
@@ -85,6 +87,7 @@ def parameters(selection: Selection) -> Mapping[str, SqlValue]:
     modality = selection.modality
     kinds = selection.source_kinds
     origin = selection.origin or Origin()
+    key = selection.idempotency_key
     return {
         "session_id": selection.session_id,
         "user_id": selection.user_id,
@@ -102,12 +105,14 @@ def parameters(selection: Selection) -> Mapping[str, SqlValue]:
         "run_id": origin.run_id,
         "written_by": origin.written_by,
         "quarantined": _QUARANTINED[selection.quarantine],
+        "dedupe": None if key is None else keyed_dedupe(key),
     }
 
 
 def _mark(selection: Selection, *, oldest_first: bool) -> str:
     """Return a short mark of what is listed, so that a cursor fits its listing only."""
-    content = [dict(parameters(selection)), selection.where, oldest_first]
+    values = {**parameters(selection), "dedupe": selection.idempotency_key}
+    content = [values, selection.where, oldest_first]
     encoded = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(encoded).hexdigest()[:_MARK_CHARACTERS]
 

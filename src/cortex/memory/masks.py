@@ -77,6 +77,9 @@ def selection_mask(
     if selection.origin is not None:
         message = "a search selects by source_kinds, not by source, run or writer"
         raise ValidationError(message, field="origin")
+    if selection.idempotency_key is not None:
+        message = "a memory with an idempotency key is listed, not searched for"
+        raise ValidationError(message, field="idempotency_key")
     predicate = None if selection.where is None else compile_filter(selection.where)
     expired = shard.earliest_expiry <= now
     if not expired and not shard.has_quarantined and selection in _EVERYTHING:

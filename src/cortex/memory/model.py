@@ -204,6 +204,7 @@ class Selection:
         source_kinds: kinds of source that are selected; None for all.
         origin: for listing, quarantining and forgetting; a search does not know it.
         quarantine: a forget takes quarantined memories along unless it is ``ONLY``.
+        idempotency_key: the one memory stored under this key; not for a search.
     """
 
     session_id: str | None = None
@@ -220,6 +221,7 @@ class Selection:
     source_kinds: frozenset[SourceKind] | None = None
     origin: Origin | None = None
     quarantine: Quarantine = Quarantine.EXCLUDED
+    idempotency_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

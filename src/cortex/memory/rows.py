@@ -111,10 +111,10 @@ def dedupe_key(item: NewMemory) -> bytes | None:
     conversation that came without a time is a memory of its own each time: people do
     say "ok" twice.
     """
-    digest = hashlib.sha256()
     if item.idempotency_key is not None:
-        digest.update(b"key\0" + item.idempotency_key.encode())
-    elif item.occurred_at is not None or item.session_id is None:
+        return keyed_dedupe(item.idempotency_key)
+    digest = hashlib.sha256()
+    if item.occurred_at is not None or item.session_id is None:
         when = (
             b"now" if item.occurred_at is None else struct.pack("<d", item.occurred_at)
         )
@@ -131,6 +131,12 @@ def dedupe_key(item: NewMemory) -> bytes | None:
     else:
         return None
     return digest.digest()[:DEDUPE_BYTES]
+
+
+def keyed_dedupe(idempotency_key: str) -> bytes:
+    """Return the dedupe key of what is stored under a caller's key."""
+    key = b"key\0" + idempotency_key.encode()
+    return hashlib.sha256(key).digest()[:DEDUPE_BYTES]
 
 
 def restored_dedupe_key(memory_id: str) -> bytes:

@@ -163,10 +163,12 @@ class FakeMemory:
 
     def chosen(self, ns: Namespace, selection: Selection) -> list[Memory]:
         """Return the selected memories."""
+        key = selection.idempotency_key
+        only = None if key is None else self.keys.get((ns, key), "")
         return [
             m
             for m in self.rows.values()
-            if m.namespace == ns and selected(m, selection)
+            if m.namespace == ns and only in (None, m.id) and selected(m, selection)
         ]
 
     async def forget(

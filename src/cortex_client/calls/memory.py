@@ -95,6 +95,12 @@ class Selection(Traced, total=False):
     written_by: str
 
 
+class Chosen(Selection, total=False):
+    """A selection; ``idempotency_key`` names the one memory stored under it."""
+
+    idempotency_key: str
+
+
 class Reading(Selection, total=False):
     """A selection by trust; ``quarantined`` is excluded, included or only.
 
@@ -120,8 +126,9 @@ class Suspects(Traced, total=False):
 
 
 class Listing(Reading, total=False):
-    """A selection, page by page."""
+    """A selection, page by page; ``idempotency_key`` as in ``Chosen``."""
 
+    idempotency_key: str
     cursor: str | None
     limit: int
 
@@ -218,7 +225,7 @@ def list_memories(**selection: Unpack[Listing]) -> Call[MemoryPage]:
 
 
 def forget(
-    memory_id: str | None = None, **selection: Unpack[Selection]
+    memory_id: str | None = None, **selection: Unpack[Chosen]
 ) -> Call[Forgotten]:
     """Forget one memory by id, or all that the selection names: everywhere.
 

@@ -43,6 +43,17 @@ async def test_the_same_item_twice_is_one_item(http):
     assert answer.json()["items"][0]["created"] is False
 
 
+async def test_a_key_names_what_was_stored_under_it(http):
+    first = await remember(http, "tea", idempotency_key="k")
+    await remember(http, "coffee", idempotency_key="other")
+    named = {"idempotency_key": "k"}
+    page = (await http.get("/memory", params=named)).json()
+    assert [memory["id"] for memory in page["memories"]] == first
+    gone = (await http.delete("/memory", params=named)).json()
+    assert gone["ids"] == first
+    assert (await http.get("/memory", params=named)).json()["memories"] == []
+
+
 async def test_a_namespace_may_be_named_once_for_all_items(http):
     await http.post("/memory", json={"items": [{"content": "x"}], "namespace": "team"})
     page = (await http.get("/memory", params={"namespace": "team"})).json()

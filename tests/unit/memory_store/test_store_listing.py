@@ -6,7 +6,7 @@ from cortex.foundation.errors import ValidationError
 from cortex.foundation.tenancy import Namespace
 from cortex.memory.errors import InvalidCursor
 from cortex.memory.model import Memory, NewMemory, Selection, Tier, TimeRange
-from cortex.testing.memory import START, MemoryWorld
+from cortex.testing.memory import CONTEXT, START, MemoryWorld
 
 
 async def everything(
@@ -158,3 +158,23 @@ async def test_stats_by_tier_kind_and_namespace(world: MemoryWorld) -> None:
     assert await world.store.namespaces("local") == ("default", "work")
     with pytest.raises(ValueError, match="another tenant"):
         await world.store.stats("other", work)
+
+
+async def test_a_key_names_the_one_memory_stored_under_it(world: MemoryWorld) -> None:
+    await world.say("another")
+    (stored,) = await world.add(NewMemory("tea", user_id="ana", idempotency_key="k"))
+    await world.add(
+        NewMemory("coffee", idempotency_key="k"), ns=Namespace("local", "elsewhere")
+    )
+    for oldest_first in (True, False):
+        found = await everything(
+            world, Selection(idempotency_key="k"), oldest_first=oldest_first
+        )
+        assert [one.id for one in found] == [stored.id]
+    assert await everything(world, Selection(idempotency_key="x")) == []
+    strangers = Selection(idempotency_key="k", user_id="bob")
+    assert await everything(world, strangers) == []
+    gone = await world.store.forget(
+        world.namespace, Selection(idempotency_key="k"), context=CONTEXT
+    )
+    assert gone.ids == (stored.id,)

@@ -113,6 +113,29 @@ WHERE ns_id = :ns_id AND seq > :after
     AND (:written_by IS NULL OR written_by = :written_by)
 ORDER BY seq LIMIT :limit
 
+-- name: list_keyed
+-- At most one row: a namespace holds a key once.
+SELECT * FROM memory_records
+WHERE ns_id = :ns_id AND dedupe = :dedupe
+    AND (expires_at IS NULL OR expires_at > :now)
+    AND (:session_id IS NULL OR session_id = :session_id)
+    AND (:user_id IS NULL OR user_id = :user_id)
+    AND (:agent_id IS NULL OR agent_id = :agent_id)
+    AND (:author IS NULL OR author = :author)
+    AND (:kind IS NULL OR kind = :kind)
+    AND (:modality IS NULL OR modality = :modality)
+    AND (:start IS NULL OR occurred_at >= :start)
+    AND (:end IS NULL OR occurred_at < :end)
+    AND (:tiers IS NULL OR tier IN (SELECT value FROM json_each(:tiers)))
+    AND (:tag IS NULL OR :tag IN (SELECT value FROM json_each(tags)))
+    AND (:quarantined IS NULL OR (quarantined_at IS NOT NULL) = :quarantined)
+    AND (:min_trust IS NULL OR trust >= :min_trust)
+    AND (:kinds IS NULL OR source_kind IN (SELECT value FROM json_each(:kinds)))
+    AND (:source IS NULL OR source = :source)
+    AND (:run_id IS NULL OR run_id = :run_id)
+    AND (:written_by IS NULL OR written_by = :written_by)
+LIMIT :limit
+
 -- name: list_session_newest
 SELECT * FROM memory_records
 WHERE ns_id = :ns_id AND session_id = :session_id AND seq < :before

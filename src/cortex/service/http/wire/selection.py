@@ -102,15 +102,31 @@ class TrustedQuery(SelectionQuery):
         )
 
 
+StoredUnder = Annotated[
+    Name | None, Field(description="The one memory stored under this key.")
+]
+
+
 class ListQuery(TrustedQuery):
     """GET /memory."""
 
+    idempotency_key: StoredUnder = None
     cursor: Cursor | None = None
     limit: Annotated[int, Field(ge=1, le=PAGE_LIMIT_MAX)] = PAGE_LIMIT_DEFAULT
+
+    def domain(self) -> Selection:
+        """Return the selection."""
+        return replace(super().domain(), idempotency_key=self.idempotency_key)
 
 
 class ForgetQuery(SelectionQuery):
     """DELETE /memory: at least one condition, so that nothing goes by accident."""
+
+    idempotency_key: StoredUnder = None
+
+    def domain(self) -> Selection:
+        """Return the selection."""
+        return replace(super().domain(), idempotency_key=self.idempotency_key)
 
     def require_condition(self) -> None:
         """Raise ``ValidationError`` when the request names no condition at all."""
@@ -119,7 +135,7 @@ class ForgetQuery(SelectionQuery):
                 "forgetting needs a condition",
                 hint="Name at least one of namespace, session_id, user_id, agent_id, "
                 "author, kind, tag, start, end, tier, modality, source, source_kind, "
-                "run_id, written_by.",
+                "run_id, written_by, idempotency_key.",
                 field="query",
             )
 
