@@ -1,5 +1,7 @@
 """The ways in: tokens, issuers and certificates behind one door, watched."""
 
+from collections.abc import Sequence
+
 import httpx
 
 from cortex.app import Loop, opened
@@ -20,12 +22,15 @@ from cortex.security.mtls import (
     NameKind,
     TlsFiles,
 )
+from cortex.security.oauth import ProtectedResource
 from cortex.security.oidc import HttpFetch, Issuer, JwtVerifier
 from cortex.security.policy import Policy
 from cortex.security.policy_file import parse_policy
+from cortex.security.scopes import Scope
 from cortex.security.token_store import TokenStore, TokenStoreOptions
 from cortex.security.tokens import Tokens
-from cortex.settings import Settings
+from cortex.service.http.resources import Resources
+from cortex.settings import Settings, is_loopback
 from cortex.telemetry.logs import Logger
 
 
@@ -105,6 +110,34 @@ def issuers(settings: Settings) -> list[Issuer]:
         )
         for name, one in settings.issuers.items()
     ]
+
+
+def protected_resources(settings: Settings, paths: Sequence[str]) -> Resources:
+    """Return what OAuth clients are told: the server, and what lies at these paths.
+
+    Raises:
+        ValidationError: the public address or an issuer's is not https, nor local.
+    """
+    rules = [issuer.rules for issuer in issuers(settings)]
+    root = settings.public_url.rstrip("/") or _own_address(settings)
+    if not rules or not root:
+        return Resources()
+    scopes = [scope.value for scope in Scope]
+    return Resources(
+        {
+            path: ProtectedResource.of(f"{root}{path.rstrip('/')}", rules, scopes)
+            for path in ("/", *paths)
+        }
+    )
+
+
+def _own_address(settings: Settings) -> str:
+    """Return the address listened on if clients could call it so."""
+    if not settings.port or not is_loopback(settings.host):
+        return ""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    scheme = "http" if settings.tls.certificate is None else "https"
+    return f"{scheme}://{host}:{settings.port}"
 
 
 def certificate_rules(settings: Settings) -> list[CertificateRule]:

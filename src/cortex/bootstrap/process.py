@@ -17,7 +17,7 @@ import uvloop
 
 import cortex
 from cortex.app import App, Phase
-from cortex.bootstrap.doors import Entrance, tls_files
+from cortex.bootstrap.doors import Entrance, protected_resources, tls_files
 from cortex.bootstrap.keys import prepare_home
 from cortex.bootstrap.mcp import MCP_PATH, LazyMcp
 from cortex.bootstrap.rooms import compose
@@ -32,10 +32,11 @@ from cortex.security.mtls import server_context
 from cortex.service import dashboard
 from cortex.service.http.app import create_app
 from cortex.service.http.client_certificates import CertificateProtocol
+from cortex.service.http.forwarded import Proxies
 from cortex.service.http.options import Edge, HttpOptions
 from cortex.service.http.server import KEEP_ALIVE_SECONDS, Server, listen
 from cortex.service.http.workers import Supervisor
-from cortex.settings import Settings, load
+from cortex.settings import Settings, fetch_secrets, load_with_secrets
 from cortex.telemetry.logs import LogOptions, build_logger, route_stdlib
 from cortex.telemetry.metrics import Metrics
 
@@ -59,6 +60,7 @@ def build(
         ConfigurationError: the settings do not allow a start.
         CortexError: a part cannot be made, such as a model that does not load.
     """
+    settings = fetch_secrets(settings)
     return _build(settings, clock or SystemClock(), ranking or RankingConfig())[0]
 
 
@@ -67,6 +69,7 @@ def build_edge(
 ) -> tuple[App, uvicorn.Config]:
     """Return Cortex and the server configuration of its HTTP edge."""
     time = clock or SystemClock()
+    settings = fetch_secrets(settings)
     app, tools, entrance = _build(settings, time, RankingConfig())
     edge = Edge(
         use_cases=app.use_cases,
@@ -77,6 +80,7 @@ def build_edge(
         metrics=tools.metrics,
         log=tools.log,
         state=lambda: app.phase.state.value,
+        tokens=entrance.tokens,
         carried={
             MCP_PATH: LazyMcp(
                 app.use_cases, settings.max_token_budget, tools.metrics, tools.log
@@ -89,6 +93,8 @@ def build_edge(
         version=cortex.__version__,
         rate=Rate(settings.rate_limit_per_minute),
         max_token_budget=settings.max_token_budget,
+        proxies=Proxies.of(settings.trusted_proxies, settings.forwarded_header.value),
+        resources=protected_resources(settings, (MCP_PATH,)),
     )
     route_stdlib(tools.log, settings.log_level.value, "uvicorn", "asyncio")
     # Below warnings the SDK tells of each request, which the access log does already.
@@ -100,6 +106,7 @@ def build_edge(
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # the Forwarding layer reads them, from our proxies only
         http=CertificateProtocol,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=round(settings.drain_seconds),
@@ -116,7 +123,7 @@ def serve(overrides: Mapping[str, object]) -> int:
     given = dict(overrides)
     reload = bool(given.pop("reload", False))
     try:
-        settings = load(given).settings
+        settings = load_with_secrets(given).settings
         settings.check()
         prepare_home(settings)
         bound = listen(settings.host, settings.port)
@@ -196,7 +203,11 @@ def _child(overrides: Mapping[str, object], bound: socket.socket) -> BaseProcess
 def _child_main(overrides: dict[str, object], bound: socket.socket) -> None:
     # Ctrl-C reaches the whole process group; the parent hands it on once, as SIGTERM.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sys.exit(_run(load(overrides).settings, bound))
+    try:
+        settings = load_with_secrets(overrides).settings
+    except CortexError as error:
+        sys.exit(_refused(error))
+    sys.exit(_run(settings, bound))
 
 
 def _refused(error: Exception) -> int:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from cortex.foundation.clock import SystemClock
 from cortex.foundation.errors import CortexError
 from cortex.inference.backends.bundled import open_bundled
-from cortex.settings import Environment, Settings, load
+from cortex.settings import Environment, Settings, load_with_secrets
 from cortex.storage.sqlite import Database
 from cortex_client import CortexClientSync
 from cortex_client.errors import ConnectionError as NoAnswer
@@ -46,7 +46,7 @@ def examine(url: str | None) -> list[Finding]:
     """Run every check that can run; broken settings leave out what needs them."""
     findings = [check_python()]
     try:
-        settings = load().settings
+        settings = load_with_secrets().settings
     except CortexError as error:
         return [*findings, Finding("settings", "fail", error.message, error.hint)]
     checks: tuple[Callable[[], Finding], ...] = (

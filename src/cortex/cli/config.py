@@ -32,9 +32,9 @@ def check(as_json: AsJson = False) -> None:
 
     Example: CORTEX_ENV=production cortex config check
     """
-    from cortex.settings import load
+    from cortex.settings import load_with_secrets
 
-    settings = load().settings
+    settings = load_with_secrets().settings
     settings.check()
     if as_json:
         print_json({"ok": True, "env": settings.env.value})

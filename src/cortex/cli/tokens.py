@@ -182,9 +182,9 @@ def _run(work: Callable[[TokenStore], Awaitable[T]]) -> T:
 
 
 async def _with_store(work: Callable[[TokenStore], Awaitable[T]]) -> T:
-    from cortex.settings import load
+    from cortex.settings import load_with_secrets
 
-    settings = load().settings
+    settings = load_with_secrets().settings
     clock = SystemClock()
     steps = load_migrations("cortex.storage") + load_migrations("cortex.security")
     settings.database_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -13,15 +13,15 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic import ValidationError as PydanticError
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
+    NoDecode,
     PydanticBaseSettingsSource,
     SecretsSettingsSource,
     SettingsConfigDict,
@@ -30,8 +30,23 @@ from pydantic_settings import (
 
 from cortex.security.tokens import TokenRecord, parse_tokens
 from cortex.settings.checks import faults, is_loopback, production_faults
-from cortex.settings.doors import IssuerSettings, Tls
+from cortex.settings.choices import (
+    EmbeddingProvider,
+    Environment,
+    LogLevel,
+    OpenAI,
+    VectorBackend,
+)
+from cortex.settings.described import NESTED, PREFIX, Described, described
+from cortex.settings.doors import (
+    Encryption,
+    ForwardedHeader,
+    IssuerSettings,
+    Tls,
+    VaultSettings,
+)
 from cortex.settings.errors import ConfigurationError
+from cortex.settings.secrets import Places, with_secrets
 
 __all__ = [
     "PREFIX",
@@ -39,16 +54,18 @@ __all__ = [
     "Described",
     "EmbeddingProvider",
     "Environment",
+    "ForwardedHeader",
     "Loaded",
     "LogLevel",
     "OpenAI",
     "Settings",
     "VectorBackend",
+    "fetch_secrets",
     "is_loopback",
     "load",
+    "load_with_secrets",
 ]
 
-PREFIX = "CORTEX_"
 SIGNING_KEY_BYTES_MIN = 16
 """A shorter key could be guessed; 32 random bytes are a good one."""
 
@@ -69,58 +86,6 @@ _SERVICE_LINK = re.compile(r"CORTEX_(SERVICE_(HOST|PORT)\w*|PORT_\d+_(TCP|UDP)\w
 """Variables Kubernetes gives every pod beside a service named ``cortex``."""
 
 _SERVICE_ADDRESS = re.compile(r"(tcp|udp)://")
-
-_MASK = "********"
-
-
-class Environment(StrEnum):
-    """Where this server runs; production is strict about keys and tokens."""
-
-    DEVELOPMENT = "development"
-    TEST = "test"
-    PRODUCTION = "production"
-
-
-class LogLevel(StrEnum):
-    """The least severe event that is logged."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-    CRITICAL = "critical"
-
-
-class VectorBackend(StrEnum):
-    """What finds near vectors."""
-
-    USEARCH = "usearch"
-    FAISS = "faiss"
-    CHROMA = "chroma"
-    MEMORY = "memory"
-    PGVECTOR = "pgvector"
-
-
-class EmbeddingProvider(StrEnum):
-    """Where vectors come from."""
-
-    BUNDLED = "bundled"
-    HUGGINGFACE = "huggingface"
-    OPENAI = "openai"
-
-
-class OpenAI(BaseModel):
-    """An OpenAI-compatible endpoint for embeddings."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    base_url: str = Field(
-        "https://api.openai.com/v1", description="Root of the API, with its version."
-    )
-    api_key: SecretStr | None = Field(None, description="Key sent as bearer token.")
-    dimensions: int = Field(
-        0, ge=0, le=8192, description="Vector length; 0 for the model's own."
-    )
 
 
 class Settings(BaseSettings):
@@ -222,6 +187,27 @@ class Settings(BaseSettings):
         default_factory=dict, description="OpenID Connect issuers let in, by name."
     )
     tls: Tls = Field(default_factory=Tls, description="HTTPS and client certificates.")
+    public_url: str = Field(
+        "",
+        max_length=500,
+        description="Address clients reach this server by, told to OAuth clients; "
+        "empty is the one listened on.",
+    )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Addresses and networks of our own proxies, by commas; what others "
+        "say of a client is not believed.",
+    )
+    forwarded_header: ForwardedHeader = Field(
+        ForwardedHeader.X_FORWARDED_FOR,
+        description="The one header those proxies write: x-forwarded-for or forwarded.",
+    )
+    vault: VaultSettings = Field(
+        default_factory=VaultSettings, description="Where vault: references are read."
+    )
+    encryption: Encryption = Field(
+        default_factory=Encryption, description="Encryption of what is stored."
+    )
 
     ledger_archive: str = Field(
         default="",
@@ -234,6 +220,14 @@ class Settings(BaseSettings):
     def _tokens_as_text(cls, value: object) -> object:
         """Let files write tokens as a table."""
         return json.dumps(value) if isinstance(value, dict) else value
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _proxies_by_commas(cls, value: object) -> object:
+        """Let the environment write the list without JSON."""
+        if not isinstance(value, str):
+            return value
+        return tuple(part.strip() for part in value.split(",") if part.strip())
 
     @classmethod
     def settings_customise_sources(
@@ -308,17 +302,6 @@ class Settings(BaseSettings):
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
-    """One setting as ``cortex config show`` prints it; secrets are masked."""
-
-    name: str
-    variable: str
-    value: str
-    source: str
-    description: str
-
-
-@dataclass(frozen=True, slots=True)
 class Loaded:
     """Settings, and from which layer each value came."""
 
@@ -327,7 +310,7 @@ class Loaded:
 
     def describe(self) -> list[Described]:
         """Return every setting with its source, in the order of the tree."""
-        return list(_described(self.settings, self.sources))
+        return list(described(self.settings, self.sources))
 
 
 def load(overrides: Mapping[str, object] | None = None) -> Loaded:
@@ -362,6 +345,30 @@ def load(overrides: Mapping[str, object] | None = None) -> Loaded:
     return Loaded(settings, sources)
 
 
+def load_with_secrets(overrides: Mapping[str, object] | None = None) -> Loaded:
+    """Read all layers and fetch the secrets that they refer to.
+
+    Raises:
+        ConfigurationError: as ``load``; or a secret is not where it should be.
+    """
+    loaded = load(overrides)
+    return Loaded(fetch_secrets(loaded.settings), loaded.sources)
+
+
+def fetch_secrets(settings: Settings) -> Settings:
+    """Return the settings with the values that references to secrets name.
+
+    Raises:
+        ConfigurationError: a secret is not where it should be.
+    """
+    return with_secrets(settings, Places(os.environ, _secrets_folder()))
+
+
+def _secrets_folder() -> Path | None:
+    folder = os.environ.get("CORTEX_SECRETS_DIR")
+    return None if folder is None else Path(folder).expanduser()
+
+
 def _file_layer() -> dict[str, Any]:
     explicit = os.environ.get("CORTEX_CONFIG")
     path = Path(explicit or "cortex.toml").expanduser()
@@ -390,10 +397,9 @@ def _environment_layer() -> dict[str, Any]:
 
 
 def _secrets_layer() -> dict[str, Any]:
-    folder = os.environ.get("CORTEX_SECRETS_DIR")
-    if folder is None:
+    path = _secrets_folder()
+    if path is None:
         return {}
-    path = Path(folder).expanduser()
     if not path.is_dir():
         raise _unusable(f"CORTEX_SECRETS_DIR names {path}, which is not a folder")
     return SecretsSettingsSource(Settings, secrets_dir=path)()
@@ -433,7 +439,7 @@ def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
 
 def _leaves(values: Mapping[str, Any]) -> Iterator[str]:
     for key, value in values.items():
-        if isinstance(value, Mapping) and key in {"openai", "tls"}:
+        if isinstance(value, Mapping) and key in NESTED:
             yield from (f"{key}.{name}" for name in value)
         else:
             yield key
@@ -461,30 +467,3 @@ def _read_key(path: Path) -> bytes:
     except OSError as error:
         message = f"the key file {path} cannot be read: {error.strerror}"
         raise ConfigurationError(message, field="signing_key_file") from None
-
-
-def _described(settings: Settings, sources: Mapping[str, str]) -> Iterator[Described]:
-    nested = (("openai", settings.openai), ("tls", settings.tls))
-    for path, model in (("", settings), *nested):
-        for name, field in type(model).model_fields.items():
-            value = getattr(model, name)
-            if isinstance(value, BaseModel):
-                continue
-            full = f"{path}.{name}" if path else name
-            yield Described(
-                name=full,
-                variable=PREFIX + full.upper().replace(".", "__"),
-                value=_shown(value),
-                source=sources.get(full, "default"),
-                description=field.description or "",
-            )
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, SecretStr):
-        return _MASK if value.get_secret_value() else ""
-    if value is None:
-        return ""
-    if isinstance(value, dict):
-        return json.dumps({key: str(item) for key, item in value.items()})
-    return str(value).lower() if isinstance(value, bool) else str(value)

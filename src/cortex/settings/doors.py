@@ -1,9 +1,10 @@
-"""Settings of the ways in: TLS with client certificates, issuers of JWTs."""
+"""Settings of the ways in: TLS, issuers of JWTs, proxies; and where secrets are."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 
@@ -66,3 +67,42 @@ class IssuerSettings(BaseModel):
         frozenset(), description="Tenants it may vouch for; empty is any."
     )
     namespaces: tuple[str, ...] = Field(("*",), description="Namespaces it gives.")
+
+
+class ForwardedHeader(StrEnum):
+    """The header in which our proxies say whom they speak for."""
+
+    X_FORWARDED_FOR = "x-forwarded-for"
+    FORWARDED = "forwarded"
+
+
+class VaultSettings(BaseModel):
+    """HashiCorp Vault or OpenBao, and how to get in."""
+
+    model_config = _STRICT
+
+    address: str = Field(
+        "", description="Root, such as https://vault.example.com:8200."
+    )
+    namespace: str = Field("", description="Namespace in it; empty for the root.")
+    token: SecretStr | None = Field(None, description="Token to read with.")
+    token_file: Path | None = Field(
+        None, description="File with a token that someone else renews."
+    )
+    role: str = Field(
+        "", description="AppRole id when secret_id is set, else the Kubernetes role."
+    )
+    secret_id: SecretStr | None = Field(None, description="Secret id of the AppRole.")
+
+
+class Encryption(BaseModel):
+    """Encryption at rest: data keys of each tenant under a master key."""
+
+    model_config = _STRICT
+
+    key: SecretStr | None = Field(
+        None, description="Master key, 32 bytes in hex or base64; encrypts the stores."
+    )
+    older_keys: tuple[SecretStr, ...] = Field(
+        (), description="Master keys of before, until all is wrapped by the new one."
+    )

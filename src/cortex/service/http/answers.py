@@ -7,7 +7,7 @@ import orjson
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from cortex.foundation.errors import CortexError, Unauthenticated
+from cortex.foundation.errors import CortexError
 from cortex.service import problems
 
 JSON = "application/json"
@@ -83,8 +83,6 @@ def problem_answer(
     seconds = problems.retry_after(error)
     if seconds is not None:
         all_headers["Retry-After"] = str(seconds)
-    if isinstance(error, Unauthenticated):
-        all_headers["WWW-Authenticate"] = 'Bearer realm="cortex"'
     return Response(
         encode(problems.body_of(error, correlation_id)),
         problems.meaning_of(error).status,

@@ -25,6 +25,7 @@ from cortex.service.http.middleware.access import Access
 from cortex.service.http.middleware.body_limit import BodyLimit
 from cortex.service.http.middleware.boundary import Boundary
 from cortex.service.http.middleware.correlation import Correlation
+from cortex.service.http.middleware.forwarding import Forwarding
 from cortex.service.http.middleware.gate import Gate
 from cortex.service.http.middleware.porter import Porter
 from cortex.service.http.options import Edge, HttpOptions
@@ -42,7 +43,9 @@ from cortex.service.http.routes.quarantine import QuarantineRoutes
 from cortex.service.http.routes.sessions import SessionRoutes
 from cortex.service.http.routes.state import StateRoutes
 from cortex.service.http.routes.surroundings import SurroundingsRoutes
+from cortex.service.http.routes.tokens import TokenRoutes
 from cortex.service.http.routes.transfer import TransferRoutes
+from cortex.service.http.routes.well_known import WellKnownRoutes
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
 
@@ -99,8 +102,12 @@ def create_app(
         CarriedRoutes(edge.carried),
         PageRoutes(edge.pages),
         DocsRoutes(),
+        WellKnownRoutes(options.resources),
     ):
         app.router.routes.extend(routes.router().routes)
+    if edge.tokens is not None:
+        tokens = TokenRoutes(edge.tokens, edge.clock)
+        app.router.routes.extend(tokens.router().routes)
     description: dict[str, Any] = {}
 
     def openapi() -> dict[str, Any]:
@@ -115,10 +122,11 @@ def create_app(
 def _middleware(edge: Edge, options: HttpOptions) -> list[Middleware]:
     """Return the layers, outermost first."""
     return [
+        Middleware(Forwarding, proxies=options.proxies),
         Middleware(Correlation, ids=edge.ids),
         Middleware(Porter, doors=edge.doors, metrics=edge.metrics),
         Middleware(Access, clock=edge.clock, metrics=edge.metrics, log=edge.log),
-        Middleware(Boundary, log=edge.log),
+        Middleware(Boundary, log=edge.log, resources=options.resources),
         Middleware(Gate, state=edge.state),
         Middleware(
             BodyLimit,

@@ -11,7 +11,14 @@ from cortex.service import problems
 from cortex.service.fields import Wire
 from cortex.service.http.answers import JSON, NDJSON
 from cortex.service.http.record import OPEN_PATHS
-from cortex.service.http.wire import audit, context, embeddings, memory, quarantine
+from cortex.service.http.wire import (
+    audit,
+    context,
+    embeddings,
+    memory,
+    quarantine,
+    tokens,
+)
 
 _REF = "#/components/schemas/{model}"
 _BODIES: tuple[type[Wire], ...] = (
@@ -27,6 +34,8 @@ _BODIES: tuple[type[Wire], ...] = (
     context.StateBody,
     context.VectorBody,
     audit.RecordBody,
+    tokens.TokenBody,
+    tokens.RotationBody,
     embeddings.EmbedBody,
     embeddings.EmbeddingsBody,
     embeddings.OpenAIEmbeddingsBody,

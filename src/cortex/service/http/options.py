@@ -11,7 +11,10 @@ from cortex.foundation.ids import IdSource
 from cortex.foundation.limits import BODY_BYTES_MAX
 from cortex.security.authorization import Authorization
 from cortex.security.doors import Doors
+from cortex.security.token_store import TokenStore
+from cortex.service.http.forwarded import Proxies
 from cortex.service.http.page import Page
+from cortex.service.http.resources import Resources
 from cortex.telemetry.logs import Logger
 from cortex.telemetry.metrics import Metrics
 from cortex.usecases.catalog import UseCases
@@ -57,6 +60,8 @@ class HttpOptions:
         body_bytes_max: of a JSON body; ``route_body_bytes_max`` by path wins.
         max_token_budget: budget of a context whose caller names none, in tokens.
         trusted_hosts: accepted Host names for callers without a token.
+        proxies: ours, whose word on a client's address is taken.
+        resources: what OAuth clients are told.
     """
 
     brand: str
@@ -67,6 +72,8 @@ class HttpOptions:
     route_body_bytes_max: Mapping[str, int] = field(default_factory=_body_limits)
     max_token_budget: int = 4_096
     trusted_hosts: tuple[str, ...] = LOOPBACK_NAMES
+    proxies: Proxies = field(default_factory=Proxies)
+    resources: Resources = field(default_factory=Resources)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +82,7 @@ class Edge:
 
     Attributes:
         state: returns ``starting``, ``ready``, ``draining`` or ``stopped``.
+        tokens: issued ones, for ``/admin/tokens``; None has no such routes.
         carried: path → application for admitted POST requests, such as ``/mcp``; it
             finds the caller by ``cortex.service.admission``.
         pages: path → static page, open to all.
@@ -88,5 +96,6 @@ class Edge:
     metrics: Metrics
     log: Logger
     state: Callable[[], str]
+    tokens: TokenStore | None = None
     carried: Mapping[str, ASGIApp] = field(default_factory=dict)
     pages: Mapping[str, Page] = field(default_factory=dict)
