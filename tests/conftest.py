@@ -70,6 +70,12 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 @pytest.fixture
+def port() -> int:
+    """Return a free port, for servers that are told of their own address."""
+    return free_port()
+
+
+@pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[..., RunningServer]]:
     """Start servers; all are stopped at the end."""
     started: list[RunningServer] = []
@@ -79,10 +85,11 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., RunningServer]]:
         home: Path | None = None,
         launcher: Sequence[str] = (),
         verify: ssl.SSLContext | None = None,
+        port: int | None = None,
         **variables: str,
     ) -> RunningServer:
         home = home or tmp_path / "home"
-        port = free_port()
+        port = port or free_port()
         log = tmp_path / f"server-{len(started)}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(

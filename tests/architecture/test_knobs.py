@@ -9,14 +9,16 @@ from pathlib import Path
 import pytest
 
 from cortex.settings import OpenAI, Settings
-from cortex.settings.doors import IssuerSettings, Tls
+from cortex.settings.doors import Encryption, IssuerSettings, Tls, VaultSettings
 
 ROOT = Path(__file__).resolve().parents[2]
-SETTINGS_MAX = 60
+SETTINGS_MAX = 75
 KNOBS = [
     *Settings.model_fields,
     *(f"openai.{n}" for n in OpenAI.model_fields),
     *(f"tls.{n}" for n in Tls.model_fields),
+    *(f"vault.{n}" for n in VaultSettings.model_fields),
+    *(f"encryption.{n}" for n in Encryption.model_fields),
     *(f"issuers.{n}" for n in IssuerSettings.model_fields),
 ]
 
@@ -26,6 +28,7 @@ READERS = "\n".join(
         *ROOT.glob("src/cortex/bootstrap*.py"),
         *ROOT.glob("src/cortex/bootstrap/*.py"),
         *ROOT.glob("src/cortex/cli/*.py"),
+        ROOT / "src/cortex/settings/secrets.py",
     ]
 )
 

@@ -7,12 +7,14 @@ import httpx
 
 from cortex.app import App, Loop, opened
 from cortex.bootstrap.doors import Entrance
+from cortex.bootstrap.encryption import keyring
 from cortex.bootstrap.inference import open_embedding
 from cortex.bootstrap.keys import signing_key
 from cortex.bootstrap.stores import Stores, open_stores
 from cortex.bootstrap.tools import Tools
 from cortex.bootstrap.trust import Trust
 from cortex.foundation.canonical import JsonValue
+from cortex.foundation.errors import ValidationError
 from cortex.foundation.lifecycle import Component
 from cortex.foundation.tenancy import Namespace
 from cortex.inference.text import TextEmbedding
@@ -92,6 +94,9 @@ def compose(
     settings: Settings, tools: Tools, ranking: RankingConfig
 ) -> tuple[App, Entrance]:
     """Return the whole, ready to be started."""
+    if keyring(settings) is not None:
+        message = "encryption of the stores is not part of this release yet"
+        raise ValidationError(message, field="encryption.key")
     stores = open_stores(settings, tools.clock, tools.ids, ranking)
     counters = Counters(tools.clock)
     rooms = _Rooms(

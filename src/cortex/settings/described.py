@@ -20,6 +20,10 @@ NESTED = ("openai", "tls", "vault", "encryption")
 _MASK = "********"
 
 
+class FetchedStr(SecretStr):
+    """A value that was fetched: never taken for a reference again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Described:
     """One setting as ``cortex config show`` prints it; secrets are masked."""
@@ -52,15 +56,24 @@ def described(settings: "Settings", sources: Mapping[str, str]) -> Iterator[Desc
 def is_secret_reference(text: str) -> bool:
     """Tell whether a secret setting names a place.
 
-    A list of tokens may begin with a token named ``env``; it has more colons.
+    A list of tokens may begin with a token named ``env``; it has more colons. What is
+    none of the usual forms is taken for a value, so that it is masked.
     """
-    return is_reference(text) and text.count(":") == 1
+    if not is_reference(text) or text.count(":") != 1:
+        return False
+    scheme, _, place = text.partition(":")
+    forms = {
+        "env": place.isidentifier(),
+        "file": place.startswith("/"),
+        "vault": "#" in place,
+    }
+    return forms.get(scheme, True)
 
 
 def _shown(value: object) -> str:
     if isinstance(value, SecretStr):
         text = value.get_secret_value()
-        if is_secret_reference(text):
+        if is_secret_reference(text) and not isinstance(value, FetchedStr):
             return text  # where it is, which is no secret
         return _MASK if text else ""
     if value is None:

@@ -25,7 +25,7 @@ from cortex.security.secrets import (
     SecretSource,
     is_reference,
 )
-from cortex.settings.described import PREFIX, is_secret_reference
+from cortex.settings.described import PREFIX, FetchedStr, is_secret_reference
 from cortex.settings.doors import VaultSettings
 from cortex.settings.errors import ConfigurationError
 
@@ -47,10 +47,6 @@ class Places:
 
     environment: Mapping[str, str] = field(repr=False)
     folder: Path | None = None
-
-
-class FetchedStr(SecretStr):
-    """A value that was fetched: never taken for a reference again."""
 
 
 def with_secrets(settings: "Settings", places: Places) -> "Settings":

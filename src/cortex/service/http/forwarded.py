@@ -13,9 +13,9 @@ from typing import TypeAlias
 
 from cortex.foundation.errors import ValidationError
 
-Address: TypeAlias = "ipaddress.IPv4Address | ipaddress.IPv6Address"
-Network: TypeAlias = "ipaddress.IPv4Network | ipaddress.IPv6Network"
-Headers: TypeAlias = "Iterable[tuple[bytes, bytes]]"
+Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
 
 FORWARDED = "forwarded"
 X_FORWARDED_FOR = "x-forwarded-for"
