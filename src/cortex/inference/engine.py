@@ -19,6 +19,7 @@ from typing import Any, Final, TypeVar
 from cortex.foundation.clock import Clock
 from cortex.foundation.errors import DeadlineExceeded, Draining, Overloaded
 from cortex.inference.errors import ModelUnusable
+from cortex.inference.lanes import IN_PROCESS
 from cortex.inference.ports import ModelInfo, Outcome
 from cortex.inference.registry import Closable, ModelEntry, Registry
 from cortex.inference.residency import Held, make_room
@@ -32,9 +33,6 @@ MODEL_MEMORY_BYTES: Final = 1024**3
 
 CALLS_WAITING_MAX: Final = 256
 """Calls that may wait for a thread: with 100 ms each about 13 s on two threads."""
-
-IN_PROCESS: Final = "in-process"
-"""Replica name of work done inside this process."""
 
 _BUSY_RETRY_SECONDS: Final = 1.0
 

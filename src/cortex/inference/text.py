@@ -9,7 +9,6 @@ breaker, and a full queue is refused with the time after which it is worth retur
 
 import asyncio
 import hashlib
-import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,26 +18,24 @@ from typing import Final
 from cortex.foundation.breaker import Breaker, Permit, Phase, Refused
 from cortex.foundation.clock import Clock
 from cortex.foundation.errors import CortexError, Overloaded
+from cortex.inference.admission import WAITING_MAX, AdmissionLimits, BoundedQueue
 from cortex.inference.errors import (
     EmbeddingFailed,
     EmbeddingRefused,
     EmbeddingUnavailable,
 )
-from cortex.inference.ports import EmbeddingCache, ModelInfo, TextBackend, Vector
-from cortex.inference.threads import Threads
-
-TEXTS_WAITING_MAX: Final = 4096
-"""Texts that may wait at once, over all callers: about 10 s of work on two cores."""
-
-RUN_SECONDS_GUESS: Final = 0.005
-"""Assumed time for one text before any was measured."""
-
-RETRY_AFTER_MIN_SECONDS: Final = 0.1
-"""Shortest advice to a caller that was refused for load."""
+from cortex.inference.lanes import Lanes, Run, ThreadLanes
+from cortex.inference.ports import (
+    AdmissionGate,
+    EmbeddingCache,
+    Load,
+    ModelInfo,
+    Pushback,
+    TextBackend,
+    Vector,
+)
 
 _WARM_TEXT: Final = "The first text after the start."
-
-Run = tuple[Vector, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +50,15 @@ class EmbeddingOptions:
         deadline_seconds: time for one text, from leaving the caller to its vector.
         close_grace_seconds: how long closing waits for texts under way.
         observe: told the seconds of each call that was answered.
+        gate: decides whether a call is taken; None for a bounded queue.
     """
 
     threads: int = 0
-    waiting_max: int = TEXTS_WAITING_MAX
+    waiting_max: int = WAITING_MAX
     deadline_seconds: float = 60.0
     close_grace_seconds: float = 5.0
     observe: Callable[[float], object] | None = None
+    gate: AdmissionGate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +88,15 @@ class EmbeddingStats:
 
 @dataclass(slots=True, eq=False)
 class _Flight:
-    """One text being computed; `permit` is None once the breaker knows the outcome."""
+    """One text being computed, for as many callers.
+
+    `permit` is None once the breaker knows the outcome.
+    """
 
     future: asyncio.Future[Run]
     permit: Permit | None
     started: float
+    callers: int = 1
 
 
 class TextEmbedding:
@@ -107,15 +110,22 @@ class TextEmbedding:
         breaker: Breaker,
         clock: Clock,
         options: EmbeddingOptions | None = None,
+        lanes: Lanes | None = None,
     ) -> None:
-        """Own the backend and a cache of its vectors; threads start with use."""
+        """Own the backend, a cache of its vectors, and where it runs.
+
+        Without ``lanes`` it runs on threads, which start with use.
+        """
         self._backend = backend
         self._cache = cache
         self._breaker = breaker
         self._clock = clock
         self._options = options or EmbeddingOptions()
-        self._threads = self._options.threads or os.cpu_count() or 1
-        self._pool: Threads[Run] = Threads(self._threads, "embed")
+        self._lanes: Lanes = lanes or ThreadLanes(
+            backend, clock=clock, threads=self._options.threads
+        )
+        limits = AdmissionLimits(self._options.waiting_max)
+        self._gate: AdmissionGate = self._options.gate or BoundedQueue(limits)
         self._flights: dict[bytes, _Flight] = {}
         self._waiting = 0
         self._hits = self._misses = self._shared = 0
@@ -186,7 +196,7 @@ class TextEmbedding:
 
     async def close(self) -> None:
         """End the threads and the backend; texts under way get a short grace."""
-        await asyncio.to_thread(self._pool.close, self._options.close_grace_seconds)
+        await asyncio.to_thread(self._lanes.close, self._options.close_grace_seconds)
         self._backend.close()
 
     async def _compute(
@@ -205,33 +215,34 @@ class TextEmbedding:
                 await self._land_first(under_way, into)
         finally:
             self._waiting -= len(missing)
+            for key, flight in under_way:
+                self._leave(key, flight)
 
     def _window(self) -> int:
         """Return how many texts one caller may have under way.
 
         One while the breaker tries a probe: its outcome decides about the rest.
         """
-        return 2 * self._threads if self._breaker.state.phase is Phase.CLOSED else 1
+        return 2 * self._lanes.count if self._breaker.state.phase is Phase.CLOSED else 1
 
     def _refuse_if_overloaded(self, texts: int) -> None:
-        if not self._waiting or self._waiting + texts <= self._options.waiting_max:
-            return
-        each = self._seconds / self._runs if self._runs else RUN_SECONDS_GUESS
-        message = f"{self._waiting} texts wait to be embedded already"
-        raise Overloaded(
-            message,
-            hint="Send fewer texts at a time, or come back later.",
-            retry_after_seconds=max(
-                RETRY_AFTER_MIN_SECONDS, self._waiting * each / self._threads
-            ),
-            limit=self._options.waiting_max,
-        )
+        each = self._seconds / self._runs if self._runs else 0.0
+        load = Load(self._waiting, self._lanes.count, each)
+        answer = self._gate.admit(load, texts)
+        if isinstance(answer, Pushback):
+            raise Overloaded(
+                answer.reason,
+                hint="Send fewer texts at a time, or come back later.",
+                retry_after_seconds=answer.retry_after_seconds,
+                limit=answer.limit,
+            )
 
     def _launch(self, key: bytes, text: str) -> _Flight:
         """Join the flight of an equal text, or start one."""
         flight = self._flights.get(key)
         if flight is not None:
             self._shared += 1
+            flight.callers += 1
             return flight
         permit = self._breaker.enter()
         if isinstance(permit, Refused):
@@ -242,23 +253,15 @@ class TextEmbedding:
                 retry_after_seconds=permit.retry_after_seconds,
             )
         try:
-            running = self._pool.submit(partial(self._timed, text))
+            running = self._lanes.submit(text)
         except RuntimeError as error:
             self._breaker.abandon(permit)
             message = "the embedding service is closed"
             raise EmbeddingUnavailable(message) from error
-        flight = _Flight(asyncio.wrap_future(running), permit, self._clock.monotonic())
+        flight = _Flight(running, permit, self._clock.monotonic())
         self._flights[key] = flight
         flight.future.add_done_callback(partial(self._landed, key, flight))
         return flight
-
-    def _timed(self, text: str) -> Run:
-        """Run the backend; on a thread of the pool."""
-        started = self._clock.monotonic()
-        vector = self._backend.embed(text)
-        # Callers share it through the cache.
-        vector.setflags(write=False)
-        return vector, self._clock.monotonic() - started
 
     def _landed(self, key: bytes, flight: _Flight, future: asyncio.Future[Run]) -> None:
         """Keep the outcome, whether or not anybody still waits for it."""
@@ -284,7 +287,12 @@ class TextEmbedding:
         passed = self._clock.monotonic() - flight.started
         left = max(0.0, self._options.deadline_seconds - passed)
         # Unlike `wait_for`, this leaves the future to others who wait for it.
-        await asyncio.wait((flight.future,), timeout=left)
+        try:
+            await asyncio.wait((flight.future,), timeout=left)
+        except asyncio.CancelledError:
+            self._leave(key, flight)
+            raise
+        flight.callers -= 1
         if not flight.future.done():
             self._give_up(key, flight)
         if not flight.future.done() or flight.future.cancelled():
@@ -307,6 +315,15 @@ class TextEmbedding:
         self._settle(flight, ok=False)
         if self._flights.get(key) is flight:
             del self._flights[key]
+
+    def _leave(self, key: bytes, flight: _Flight) -> None:
+        """Stop waiting for a text; one that nobody waits for is taken back."""
+        flight.callers -= 1
+        if flight.callers or flight.future.done():
+            return
+        if self._flights.get(key) is flight:
+            del self._flights[key]
+        flight.future.cancel()
 
     def _settle(self, flight: _Flight, *, ok: bool) -> None:
         permit, flight.permit = flight.permit, None
