@@ -402,7 +402,10 @@ class Embedding:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Steps towards a goal; ``branches`` only with the ``tot`` strategy."""
+    """Steps towards a goal; ``branches`` only with the ``tot`` strategy.
+
+    ``id`` is that of the memory that keeps the plan; ``method`` says what made it.
+    """
 
     id: str
     goal: str
@@ -412,6 +415,10 @@ class Plan:
     complexity: int = 0
     branches: tuple[Json, ...] = ()
     best_branch_id: str | None = None
+    created_at: float = 0.0
+    method: str = ""
+    memories: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     extra: Json = field(default_factory=dict)
 
 
@@ -424,6 +431,14 @@ class Reflection:
     issues: tuple[object, ...] = ()
     suggestions: tuple[object, ...] = ()
     action_items: tuple[object, ...] = ()
+    id: str = ""
+    timestamp: float = 0.0
+    method: str = ""
+    iteration: int = 1
+    another_iteration: bool = False
+    progress: Json | None = None
+    memories: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     extra: Json = field(default_factory=dict)
 
 

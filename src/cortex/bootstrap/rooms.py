@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import httpx
 
+from cortex.agents.checking import Checker
+from cortex.agents.planning import Planner
 from cortex.app import App, Loop, opened
 from cortex.bootstrap.doors import Entrance
 from cortex.bootstrap.encryption import keyring
@@ -27,6 +29,7 @@ from cortex.memory.terms import TermAnalyser
 from cortex.security.signing import PackSigner
 from cortex.settings import Settings
 from cortex.storage.inspection import SqliteInspector
+from cortex.usecases.agent_memory import AgentMemory
 from cortex.usecases.announcing import Announcer
 from cortex.usecases.build_context import BuildContext
 from cortex.usecases.catalog import UseCases
@@ -44,8 +47,10 @@ from cortex.usecases.listing import ListMemories, MemoryStatistics
 from cortex.usecases.model import ServiceInfo
 from cortex.usecases.models import Models
 from cortex.usecases.optimize_context import OptimizeContext
+from cortex.usecases.plan import MakePlan
 from cortex.usecases.preparing import Preparing
 from cortex.usecases.quarantine import QuarantineMemories, ReleaseMemory
+from cortex.usecases.reflect import Reflect
 from cortex.usecases.remember import Remember, UpdateMemory
 from cortex.usecases.search import Search, VectorSearch
 from cortex.usecases.services import Services
@@ -126,6 +131,9 @@ def _use_cases(rooms: _Rooms) -> UseCases:
     stores, clock = rooms.stores, rooms.tools.clock
     preparing, search = rooms.preparing, rooms.search
     health = _health(rooms)
+    listing = ListMemories(stores.memories)
+    remember = Remember(stores.memories, preparing)
+    agents = AgentMemory(search, remember, stores.memories.get, listing, rooms.embedder)
     databases, files = _databases(rooms), Files(rooms.settings.fs_roots)
     models = Models(rooms.embedder, rooms.embedder.stats)
     services = _services(rooms, health)
@@ -134,10 +142,10 @@ def _use_cases(rooms: _Rooms) -> UseCases:
     sessions = Conversations(stores.sessions, preparing)
     state = State(HotState(stores.values), rooms.announcer)
     return UseCases(
-        remember=Remember(stores.memories, preparing),
+        remember=remember,
         get_memory=stores.memories.get,
         update_memory=UpdateMemory(stores.memories, preparing, snapshot.invalidate),
-        list_memories=ListMemories(stores.memories),
+        list_memories=listing,
         forget=Forget(stores.memories, snapshot.invalidate, rooms.trust.audit.shred),
         quarantine=QuarantineMemories(stores.memories, snapshot.invalidate),
         release=ReleaseMemory(stores.memories, snapshot.invalidate),
@@ -168,6 +176,8 @@ def _use_cases(rooms: _Rooms) -> UseCases:
         read_text=files.read_text,
         models=models,
         embed=Embed(rooms.embedder, rooms.embedder.count_tokens),
+        plan=MakePlan(agents, Planner(stores.analyser), rooms.announcer, clock),
+        reflect=Reflect(agents, Checker(stores.analyser), rooms.announcer, clock),
         audit=rooms.trust.audit,
         follow=rooms.trust.follow,
         health=health,

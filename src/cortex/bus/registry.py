@@ -40,6 +40,7 @@ _SCALAR: dict[str, JsonValue] = {
 
 _PROPERTIES: dict[str, dict[str, JsonValue]] = {
     "actor": _TEXT,
+    "approved": _FLAG,
     "agent_name": _TEXT,
     "bytes": _COUNT,
     "cache": _TEXT,
@@ -63,8 +64,10 @@ _PROPERTIES: dict[str, dict[str, JsonValue]] = {
     "items_dropped": _COUNT,
     "items_included": _COUNT,
     "key": _TEXT,
+    "iteration": _COUNT,
     "keys": _TEXTS,
     "max_tokens": _COUNT,
+    "method": _TEXT,
     "model": _TEXT,
     "namespace": _TEXT,
     "objective": _TEXT,
@@ -78,6 +81,7 @@ _PROPERTIES: dict[str, dict[str, JsonValue]] = {
     "simulated": _FLAG,
     "space": _TEXT,
     "status": _TEXT,
+    "strategy": {"enum": ["cot", "tot"]},
     "target": _TEXT,
     "to_tier": _TIER,
     "token": _TEXT,
@@ -109,6 +113,10 @@ EVENT_TYPES: Mapping[str, Schema] = MappingProxyType(
         "memory.released": _schema("ids namespace", "count actor reason"),
         "memory.promoted": _schema("ids namespace", "from_tier to_tier count"),
         "memory.demoted": _schema("ids namespace", "from_tier to_tier count"),
+        "agents.planned": _schema("ids namespace method", "count strategy value"),
+        "agents.reflected": _schema(
+            "ids namespace method value", "count approved iteration"
+        ),
         "embedding.caught_up": _schema("space", "namespace count"),
         "state.updated": _schema("namespace key", "etag deleted bytes"),
         "state.snapshot": _schema("freshness", "namespace token_count bytes"),

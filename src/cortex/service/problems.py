@@ -67,6 +67,7 @@ MEANINGS: Mapping[str, Meaning] = {
     "DRAINING": Meaning(503, "Stopping"),
     "MODEL_UNAVAILABLE": Meaning(503, "Model unavailable"),
     "EMBEDDING_ERROR": Meaning(503, "Embedding failed"),
+    "PLAN_INVALID": Meaning(500, "Invalid plan"),
     "STORAGE_BUSY": Meaning(503, "Storage busy"),
     "STORAGE_CLOSED": Meaning(503, "Storage closed"),
     "DEADLINE_EXCEEDED": Meaning(503, "Deadline exceeded"),

@@ -3,12 +3,15 @@
 from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field
 
+from cortex.agents.checking import Checker
+from cortex.agents.planning import Planner
 from cortex.bus.events import Event
 from cortex.foundation.canonical import JsonValue, sha256_hex
 from cortex.foundation.clock import Clock
 from cortex.foundation.errors import NotFound, PreconditionFailed
 from cortex.foundation.ids import IdSource
 from cortex.foundation.tenancy import Namespace, Principal
+from cortex.memory.terms import TermAnalyser
 from cortex.testing.embedding import FakeEmbedder
 from cortex.testing.usecases import (
     MODEL,
@@ -17,6 +20,7 @@ from cortex.testing.usecases import (
     FakeSessions,
     FakeTransfer,
 )
+from cortex.usecases.agent_memory import AgentMemory
 from cortex.usecases.audit import Audit, LedgerRoom
 from cortex.usecases.catalog import UseCases
 from cortex.usecases.embed import Embed
@@ -40,6 +44,8 @@ from cortex.usecases.model import (
     Status,
     Table,
 )
+from cortex.usecases.plan import MakePlan
+from cortex.usecases.reflect import Reflect
 
 
 @dataclass
@@ -211,6 +217,10 @@ def fake_world(clock: Clock, ids: IdSource) -> FakeWorld:
     state, around = FakeState(clock), FakeSurroundings(clock)
     contexts = FakeContexts(memory)
     embedder = FakeEmbedder()
+    agents = AgentMemory(
+        memory.search, memory.remember, memory.get, memory.page, embedder
+    )
+    analyser = TermAnalyser()
     use_cases = UseCases(
         remember=memory.remember,
         get_memory=memory.get,
@@ -244,12 +254,24 @@ def fake_world(clock: Clock, ids: IdSource) -> FakeWorld:
         read_text=around.read_text,
         models=around.models,
         embed=Embed(embedder, embedder.count_tokens),
+        plan=MakePlan(agents, Planner(analyser), _unheard, clock),
+        reflect=Reflect(agents, Checker(analyser), _unheard, clock),
         audit=Audit(LedgerRoom()),
         follow=_silence,
         health=around.health,
         ready=around.ready,
     )
     return FakeWorld(memory, transfer, sessions, state, around, embedder, use_cases)
+
+
+def _unheard(
+    type_: str,
+    namespace: Namespace,
+    data: Mapping[str, JsonValue],
+    context: CallContext,
+) -> None:
+    """Announce to nobody."""
+    del type_, namespace, data, context
 
 
 async def _silence(

@@ -58,6 +58,8 @@ from cortex.usecases.model import (
     StateEntry,
     VectorHits,
 )
+from cortex.usecases.plan import PlanMade, PlanRequest
+from cortex.usecases.reflect import Reflected, ReflectRequest
 
 
 class Remember(Protocol):
@@ -228,6 +230,36 @@ class EmbedTexts(Protocol):
         ...
 
 
+class MakePlan(Protocol):
+    """Makes steps towards a goal, and keeps them."""
+
+    async def __call__(
+        self,
+        principal: Principal,
+        namespace: Namespace,
+        request: PlanRequest,
+        context: CallContext,
+        /,
+    ) -> PlanMade:
+        """Return the plan, durable."""
+        ...
+
+
+class Reflect(Protocol):
+    """Judges an output, and keeps the judgement."""
+
+    async def __call__(
+        self,
+        principal: Principal,
+        namespace: Namespace,
+        request: ReflectRequest,
+        context: CallContext,
+        /,
+    ) -> Reflected:
+        """Return the judgement, durable."""
+        ...
+
+
 class FollowEvents(Protocol):
     """Streams the caller's events; None is a heartbeat."""
 
@@ -280,6 +312,8 @@ class UseCases:
     read_text: Callable[[str, str, int], Awaitable[FileText]]
     models: Callable[[], Awaitable[list[LoadedModel]]]
     embed: EmbedTexts
+    plan: MakePlan
+    reflect: Reflect
     audit: Audit
     follow: FollowEvents
     health: Callable[[], Awaitable[HealthReport]]

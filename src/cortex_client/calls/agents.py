@@ -16,17 +16,25 @@ class EmbedOptions(Traced, total=False):
 
 
 class PlanOptions(Traced, total=False):
-    """``context``: facts the plan may build on; ``strategy``: cot or tot."""
+    """``context``: facts the plan may build on; ``strategy``: ``cot`` or ``tot``."""
 
     context: Mapping[str, object]
     strategy: str
+    namespace: str
 
 
 class ReflectOptions(Traced, total=False):
-    """What the output is judged against."""
+    """What the output is judged against.
+
+    ``context``: sources it may rest on, by name; ``previous_id``: the reflection on
+    the attempt before.
+    """
 
     goal: str
     criteria: Sequence[str]
+    context: Mapping[str, object]
+    previous_id: str
+    namespace: str
 
 
 def embed(text: str, **options: Unpack[EmbedOptions]) -> Call[Embedding]:

@@ -11,7 +11,7 @@ from cortex.foundation.bucket import Rate
 DOTTED = {
     "memory.store", "memory.search", "memory.context", "memory.forget",
     "memory.stats", "search", "fetch", "embedding.generate", "embedding.batch",
-    "model.info", "health.status", "audit.verify",
+    "model.info", "health.status", "audit.verify", "agents.plan", "agents.reflect",
 }  # fmt: skip
 
 
@@ -271,3 +271,23 @@ async def test_a_quarantined_memory_is_not_read_to_an_agent(served):
         assert fetched.structured_content["error"]["code"] == "PERMISSION_DENIED"
         with pytest.raises(MCPError, match="quarantined"):
             await client.read_resource(kept["uri"])
+
+
+async def test_a_plan_and_a_reflection_come_over_mcp(connect):
+    async with connect() as client:
+        goal = "Back up the database, then migrate it"
+        answer = await client.call_tool("agents.plan", {"goal": goal})
+        plan = answer.structured_content
+        assert [step["dependencies"] for step in plan["steps"][:2]] == [[], ["s1"]]
+        assert plan["id"] in answer.content[0].text
+        read = await client.call_tool("fetch", {"id": plan["id"]})
+        assert read.structured_content["metadata"]["kind"] == "plan"
+        given = {
+            "output": {"content": "The bridge is 530 metres long and green."},
+            "context": {"page": "The bridge is 503 metres long and green."},
+        }
+        answer = await client.call_tool("agents.reflect", given)
+        made = answer.structured_content
+        assert not made["approved"]
+        assert made["issues"][0]["kind"] == "number_not_in_sources"
+        assert "530" in answer.content[0].text

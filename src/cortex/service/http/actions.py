@@ -33,6 +33,8 @@ VERBS_BY_ROUTE: Mapping[tuple[str, str], str] = MappingProxyType(
         ("POST", "/vector/search"): "search",
         ("POST", "/audit/record"): "record",
         ("POST", "/audit/verify"): "verify",
+        ("POST", "/agents/plan"): "plan",
+        ("POST", "/agents/reflect"): "reflect",
         ("POST", "/embed"): "embed",
         ("POST", "/embeddings"): "embed",
         ("POST", "/v1/embeddings"): "embed",

@@ -30,6 +30,7 @@ from cortex.service.http.middleware.gate import Gate
 from cortex.service.http.middleware.porter import Porter
 from cortex.service.http.options import Edge, HttpOptions
 from cortex.service.http.record import record_of
+from cortex.service.http.routes.agents import AgentRoutes
 from cortex.service.http.routes.audit import AuditRoutes
 from cortex.service.http.routes.carried import CarriedRoutes
 from cortex.service.http.routes.context import ContextRoutes
@@ -98,6 +99,7 @@ def create_app(
         SurroundingsRoutes(edge.use_cases),
         AuditRoutes(edge.use_cases),
         EmbeddingRoutes(edge.use_cases),
+        AgentRoutes(edge.use_cases),
         EventRoutes(edge.use_cases),
         CarriedRoutes(edge.carried),
         PageRoutes(edge.pages),

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
-from cortex.service import problems
+from cortex.service import agents, problems
 from cortex.service.fields import Wire
 from cortex.service.http.answers import JSON, NDJSON
 from cortex.service.http.record import OPEN_PATHS
@@ -36,6 +36,8 @@ _BODIES: tuple[type[Wire], ...] = (
     audit.RecordBody,
     tokens.TokenBody,
     tokens.RotationBody,
+    agents.PlanBody,
+    agents.ReflectBody,
     embeddings.EmbedBody,
     embeddings.EmbeddingsBody,
     embeddings.OpenAIEmbeddingsBody,

@@ -27,6 +27,12 @@ RATE_PER_MINUTE_DEFAULT = 6_000
 EMBED_RATE_PER_MINUTE = 120
 """Embedding requests one client may send a minute; one may hold 2048 texts."""
 
+PLAN_RATE_PER_MINUTE = 10
+"""Plans one client may ask for a minute: each may be a model's long answer."""
+
+REFLECT_RATE_PER_MINUTE = 20
+"""Reflections one client may ask for a minute: two rounds for each plan."""
+
 EMBED_ROUTES = ("/embed", "/embeddings", "/v1/embeddings")
 
 OPTIMIZE_BODY_BYTES_MAX = 64 * 1024 * 1024
@@ -45,7 +51,11 @@ def _body_limits() -> dict[str, int]:
 
 
 def _route_rates() -> dict[str, Rate]:
-    return dict.fromkeys(EMBED_ROUTES, Rate(EMBED_RATE_PER_MINUTE))
+    return {
+        **dict.fromkeys(EMBED_ROUTES, Rate(EMBED_RATE_PER_MINUTE)),
+        "/agents/plan": Rate(PLAN_RATE_PER_MINUTE),
+        "/agents/reflect": Rate(REFLECT_RATE_PER_MINUTE),
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from cortex.service.mcp.calling import Caller
 from cortex.service.mcp.prompts import Prompts
 from cortex.service.mcp.resources import Resources
 from cortex.service.mcp.tool import Tool
+from cortex.service.mcp.tools.agents import AgentTools
 from cortex.service.mcp.tools.connector import ConnectorTools
 from cortex.service.mcp.tools.inference import InferenceTools
 from cortex.service.mcp.tools.memory import MemoryTools
@@ -197,6 +198,7 @@ def _tools(cases: UseCases, options: McpOptions) -> tuple[Tool[Any], ...]:
         *MemoryTools(cases, options.max_token_budget).tools(),
         *ConnectorTools(cases).tools(),
         *InferenceTools(cases).tools(),
+        *AgentTools(cases).tools(),
         *OperationsTools(cases).tools(),
     )
 

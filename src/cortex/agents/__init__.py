@@ -1,0 +1,1 @@
+"""Planning and reflection: what agents ask for besides memory, as pure decisions."""
