@@ -190,7 +190,10 @@ class FaissVectors:
             if segment.full and not segment.tried:
                 quick = _quantiser(segment, self._dimensions)
                 segment.depth = _sufficient_depth(segment, quick)
-                segment.quick = quick if segment.depth else None
+                if segment.depth:
+                    # Scores the candidates again where the rows lie: gathering them
+                    # into an array first costs three times as much.
+                    segment.quick = faiss.IndexRefine(quick, segment.codes)
                 segment.tried = True
                 return
 
@@ -205,8 +208,7 @@ class _Scan:
         self._segments = segments
 
     def nearest(self, count: int, allowed: Mask | None = None) -> tuple[Rows, Floats]:
-        exact: list[tuple[Rows, Floats]] = []
-        rough: list[Rows] = []
+        found: list[tuple[Rows, Floats]] = []
         for segment in self._segments:
             mask, share = None, 1.0
             if allowed is not None:
@@ -214,14 +216,13 @@ class _Scan:
                 share = np.count_nonzero(mask) / segment.size
             if segment.quick is None or share < DENSE_MASK_SHARE:
                 if share:
-                    exact.append(_scan(segment, self._question, count, mask))
+                    found.append(_scan(segment, self._question, count, mask))
+            elif mask is None:
+                found.append(_quick_scan(segment, self._question, count))
             else:
                 wanted = int(count / share)
-                rough.append(_candidates(segment, self._question, wanted, mask))
-        if rough:
-            rows = np.concatenate(rough)
-            exact.append((rows, self.cosines(rows)))
-        return _merged(exact, count)
+                found.append(_quick_sieve(segment, self._question, wanted, mask))
+        return _merged(found, count)
 
     def cosines(self, rows: Rows) -> Floats:
         if not len(rows):
@@ -256,21 +257,36 @@ def _scan(
         parameters = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
     wanted = min(count, segment.size)
     scores, rows = segment.codes.search(question, wanted, params=parameters)
-    real = rows[0] >= 0
-    return rows[0][real] + segment.start, scores[0][real]
+    return _real(segment, scores, rows)
 
 
-def _candidates(
-    segment: _Segment, question: Floats, wanted: int, mask: Mask | None
-) -> Rows:
-    """Return rows of one segment by quantised cosines, enough for an exact choice."""
-    count = max(segment.depth, RESCORED_PER_WANTED * wanted)
-    _, rows = segment.quick.search(question, min(count, segment.size))
+def _quick_scan(segment: _Segment, question: Floats, count: int) -> tuple[Rows, Floats]:
+    """Search one segment by its quantiser; the scores are exact."""
+    wanted = min(count, segment.size)
+    rescored = max(segment.depth, RESCORED_PER_WANTED * wanted)
+    parameters = faiss.IndexRefineSearchParameters(k_factor=rescored / wanted)  # type: ignore[call-arg]
+    scores, rows = segment.quick.search(question, wanted, params=parameters)
+    return _real(segment, scores, rows)
+
+
+def _quick_sieve(
+    segment: _Segment, question: Floats, wanted: int, mask: Mask
+) -> tuple[Rows, Floats]:
+    """Do the same among the rows of the mask: most of them, so sieving after will do.
+
+    The quantiser knows no masks; enough is rescored that the rest is what was wanted.
+    """
+    rescored = max(segment.depth, RESCORED_PER_WANTED * wanted)
+    found = min(rescored, segment.size)
+    scores, rows = segment.quick.search(question, found)
+    kept = (rows >= 0) & mask[rows]
+    return _real(segment, scores[kept][None], rows[kept][None])
+
+
+def _real(segment: _Segment, scores: Floats, rows: Rows) -> tuple[Rows, Floats]:
+    """Return what was found in one segment by its rows in the whole; -1 is nothing."""
     kept = rows[0] >= 0
-    if mask is not None:
-        kept &= mask[rows[0]]
-    found: Rows = rows[0][kept] + segment.start
-    return found
+    return rows[0][kept] + segment.start, scores[0][kept]
 
 
 def _merged(parts: list[tuple[Rows, Floats]], count: int) -> tuple[Rows, Floats]:
