@@ -26,6 +26,7 @@ from cortex.foundation.bucket import Rate
 from cortex.foundation.clock import Clock, SystemClock
 from cortex.foundation.errors import CortexError
 from cortex.foundation.ids import Uuid7Source
+from cortex.foundation.reclaim import bound_pools
 from cortex.memory.ranking import RankingConfig
 from cortex.security.intrusion import Watch
 from cortex.security.mtls import server_context
@@ -180,6 +181,7 @@ def _tls(settings: Settings) -> TlsFactory | None:
 
 
 def _run(settings: Settings, bound: socket.socket) -> int:
+    bound_pools()
     try:
         app, config = build_edge(settings)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

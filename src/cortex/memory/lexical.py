@@ -172,7 +172,7 @@ class LexicalIndex:
         "_lengths",
         "_live",
         "_recent",
-        "_removed_in",
+        "_removed",
         "_size",
         "_words",
     )
@@ -184,7 +184,7 @@ class LexicalIndex:
         self._base_postings: Words32 = np.empty(0, np.uint32)
         self._base_size = 0
         self._recent: dict[int, array[int]] = {}
-        self._removed_in: dict[int, int] = {}
+        self._removed = 0
         self._lengths: Floats = np.empty(0, np.float32)
         self._size = 0
         self._live = 0
@@ -267,10 +267,11 @@ class LexicalIndex:
             self._fold()
         return document
 
-    def remove(self, document: int, counts: Mapping[int, int]) -> None:
-        """Take a document out; `counts` are the terms it was added with.
+    def remove(self, document: int) -> None:
+        """Take a document out; its number stays taken.
 
-        Its number stays taken. Removing it again does nothing.
+        Its postings stay until the next fold and count for nothing. Removing it again
+        does nothing.
 
         Raises `ValueError` when the number was never given out.
         """
@@ -283,15 +284,14 @@ class LexicalIndex:
         self._words -= float(length)
         self._live -= bool(length)
         self._lengths[document] = _REMOVED
-        for term in counts:
-            self._removed_in[term] = self._removed_in.get(term, 0) + 1
+        self._removed += 1
 
     def weights(self, query_terms: Iterable[int]) -> tuple[TermWeight, ...]:
         """Return what each query term is worth here; an unknown term weighs most."""
         found = []
         for term in query_terms:
             base, recent = self._postings(term)
-            frequency = len(base) + len(recent) - self._removed_in.get(term, 0)
+            frequency = self._live_among(base) + self._live_among(recent)
             idf = math.log1p((self._live - frequency + 0.5) / (frequency + 0.5))
             found.append(TermWeight(term, frequency, idf))
         return tuple(found)
@@ -316,6 +316,12 @@ class LexicalIndex:
         """Return the number of words of each of these documents; removed: infinite."""
         found: Floats = self._lengths[documents]
         return found
+
+    def _live_among(self, postings: Words32) -> int:
+        if not self._removed:
+            return len(postings)
+        lengths = self._lengths[postings >> _COUNT_BITS]
+        return int(np.count_nonzero(lengths != _REMOVED))
 
     def _gains(self, weight: TermWeight) -> tuple[NDArray[np.intp], Floats]:
         base, recent = self._postings(weight.term)
@@ -357,7 +363,7 @@ class LexicalIndex:
         postings = np.concatenate((self._base_postings, recent_postings))
         kept = self._lengths[postings >> _COUNT_BITS] != _REMOVED
         self._recent = {}
-        self._removed_in = {}
+        self._removed = 0
         self._set_base(terms[kept], postings[kept])
 
     def _set_base(self, terms: Words32, postings: Words32) -> None:

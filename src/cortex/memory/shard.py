@@ -46,7 +46,7 @@ class Shard:
         self.vectors: VectorIndex | None = None
         self.earliest_expiry = NEVER
         self._make_vectors = vectors
-        self._terms: list[bytes] = []
+        self._terms_loading: list[bytes] = []
         self._last_of_session: dict[int, int] = {}
         self._loading = True
         self.dead_rows = 0
@@ -55,7 +55,7 @@ class Shard:
 
     def __len__(self) -> int:
         """Return how many ordinals were given out, holes included."""
-        return len(self._terms)
+        return len(self.table.seq)
 
     @property
     def live(self) -> int:
@@ -86,9 +86,7 @@ class Shard:
     def bytes_held(self) -> int:
         """Return about how much memory the shard takes."""
         held = self.words.bytes_held + self.table.bytes_held + self.names.bytes_held
-        held += 0 if self.vectors is None else self.vectors.bytes_held
-        terms = sum(map(len, self._terms)) + 60 * len(self._terms)
-        return held + terms
+        return held + (0 if self.vectors is None else self.vectors.bytes_held)
 
     def apply(self, changes: Changes) -> None:
         """Take over changes that follow this shard's head."""
@@ -105,9 +103,10 @@ class Shard:
     def finish_loading(self) -> None:
         """Build what is cheaper to build at once, after the last bulk of rows."""
         table = self.table
-        self.words = LexicalIndex.load(self._terms)
+        self.words = LexicalIndex.load(self._terms_loading)
+        self._terms_loading = []
         for hole in np.flatnonzero(~table.alive.view).tolist():
-            self.words.remove(hole, {})
+            self.words.remove(hole)
         everything = np.arange(len(self), dtype=np.intp)
         table.words.view[:] = self.words.lengths(everything)
         sessions = np.where(table.alive.view, table.session.view, NONE)
@@ -165,10 +164,11 @@ class Shard:
             return
         first = len(self)
         self.table.extend(rows, self.names, self.authors)
-        self._terms.extend(row.terms for row in rows)
         earliest = float(self.table.expires_at.view[first:].min())
         self.earliest_expiry = min(self.earliest_expiry, earliest)
-        if not self._loading:
+        if self._loading:
+            self._terms_loading.extend(row.terms for row in rows)
+        else:
             for ordinal, row in enumerate(rows, first):
                 self._enter(ordinal, row)
         self._add_vectors(range(first, len(self)), rows)
@@ -217,7 +217,7 @@ class Shard:
         (ordinal,) = found
         author = self.names.author.find(row.author) if row.author else NONE
         same = (
-            self._terms[ordinal] == row.terms
+            self.table.terms_key.view[ordinal] == hash(row.terms)
             and self.table.content_key.view[ordinal]
             == content_key_number(row.content_key)
             and self.table.author.view[ordinal] == author
@@ -257,13 +257,13 @@ class Shard:
 
     def _remove(self, ordinal: int) -> None:
         table = self.table
-        terms, self._terms[ordinal] = self._terms[ordinal], b""
         table.alive.view[ordinal] = False
         if table.chunks.view[ordinal]:
             self._drop_vectors(ordinal)
         if self._loading:
+            self._terms_loading[ordinal] = b""
             return
-        self.words.remove(ordinal, decode_terms(terms))
+        self.words.remove(ordinal)
         before = int(table.previous.view[ordinal])
         after = int(table.following.view[ordinal])
         session = int(table.session.view[ordinal])

@@ -13,12 +13,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+from cortex.foundation.reclaim import return_freed_memory
 from cortex.foundation.tenancy import Namespace
 from cortex.memory.chance import ChanceSample
 from cortex.memory.faiss_vectors import FaissVectors
 from cortex.memory.masks import Verdicts
 from cortex.memory.ports import MemoryStore
-from cortex.memory.reclaim import return_freed_memory
 from cortex.memory.shard import Shard
 from cortex.memory.terms import TermAnalyser
 from cortex.memory.vectors import VectorIndex

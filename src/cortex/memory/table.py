@@ -66,6 +66,7 @@ class ShardTable:
         "session",
         "source",
         "tags",
+        "terms_key",
         "tier",
         "trust",
         "user",
@@ -90,6 +91,9 @@ class ShardTable:
         self.metadata: Column[np.int32] = Column(np.int32)
         self.tags: Column[np.int32] = Column(np.int32)
         self.content_key: Column[np.uint64] = Column(np.uint64)
+        # Tells within this process whether a row's terms changed; the terms themselves
+        # are in the index, once.
+        self.terms_key: Column[np.int64] = Column(np.int64)
         self.previous: Column[np.int32] = Column(np.int32)
         self.following: Column[np.int32] = Column(np.int32)
         self.chunks: Column[np.int32] = Column(np.int32)
@@ -136,6 +140,7 @@ class ShardTable:
         self.metadata.extend(names.metadata.numbers(row.metadata for row in rows))
         self.tags.extend(names.tags.numbers(row.tags for row in rows))
         self.content_key.extend([content_key_number(row.content_key) for row in rows])
+        self.terms_key.extend([hash(row.terms) for row in rows])
         self.previous.extend(none)
         self.following.extend(none)
         self.chunks.extend(np.zeros(count, np.int32))

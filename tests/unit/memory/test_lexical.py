@@ -83,8 +83,8 @@ def test_loaded_added_and_removed_come_to_the_same(
     for at, counts in enumerate(documents[loaded:], start=loaded):
         assert index.add(counts) == at
     for at in removed:
-        index.remove(at, documents[at])
-        index.remove(at, documents[at])
+        index.remove(at)
+        index.remove(at)
     kept = [doc for at, doc in enumerate(documents) if at not in removed]
     fresh = LexicalIndex.load([encode_terms(doc) for doc in kept])
     terms = list(range(13))
@@ -101,7 +101,7 @@ def test_the_recent_part_is_folded_into_the_base() -> None:
     for at, one in enumerate(counts):
         index.add(one)
         if at % 5 == 0:
-            index.remove(at, one)
+            index.remove(at)
     gone = {at for at in range(len(counts)) if at % 5 == 0}
     fresh = LexicalIndex.load(
         [b"" if at in gone else encode_terms(one) for at, one in enumerate(counts)]
@@ -142,7 +142,7 @@ def test_an_empty_index_answers() -> None:
 
 def test_a_number_never_given_out_is_refused() -> None:
     with pytest.raises(ValueError, match="document 0"):
-        LexicalIndex().remove(0, {})
+        LexicalIndex().remove(0)
 
 
 def test_a_posting_has_room_for_every_document() -> None:
