@@ -20,6 +20,7 @@ from cortex.app import App, Phase
 from cortex.bootstrap.doors import Entrance, protected_resources, tls_files
 from cortex.bootstrap.keys import prepare_home
 from cortex.bootstrap.mcp import MCP_PATH, LazyMcp
+from cortex.bootstrap.observing import tracer
 from cortex.bootstrap.rooms import compose
 from cortex.bootstrap.tools import Tools
 from cortex.foundation.bucket import Rate
@@ -79,6 +80,7 @@ def build_edge(
         clock=time,
         ids=tools.ids,
         metrics=tools.metrics,
+        tracer=tools.tracer,
         log=tools.log,
         state=lambda: app.phase.state.value,
         tokens=entrance.tokens,
@@ -165,6 +167,7 @@ def _build(
         ids=Uuid7Source(clock),
         log=log,
         metrics=Metrics(brand=settings.brand, version=cortex.__version__),
+        tracer=tracer(settings, clock),
         phase=Phase(),
         watch=Watch(clock),
     )

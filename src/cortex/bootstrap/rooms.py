@@ -12,6 +12,7 @@ from cortex.bootstrap.doors import Entrance
 from cortex.bootstrap.encryption import keyring
 from cortex.bootstrap.inference import open_embedding
 from cortex.bootstrap.keys import signing_key
+from cortex.bootstrap.observing import Observing
 from cortex.bootstrap.stores import Stores, open_stores
 from cortex.bootstrap.tools import Tools
 from cortex.bootstrap.trust import Trust
@@ -57,6 +58,7 @@ from cortex.usecases.services import Services
 from cortex.usecases.shelf import PackShelf
 from cortex.usecases.snapshot import Snapshot, SnapshotOptions, SnapshotSources
 from cortex.usecases.state import State
+from cortex.usecases.tracing import traced
 from cortex.usecases.transfer import ExportLines, ImportLines
 
 PING_SECONDS_MAX = 1.5
@@ -83,6 +85,7 @@ class _Rooms:
     counters: Counters
     announcer: Announcer
     trust: Trust
+    observing: Observing
 
     @property
     def preparing(self) -> Preparing:
@@ -112,12 +115,13 @@ def compose(
         counters=counters,
         announcer=Announcer(stores.database, clock=tools.clock, ids=tools.ids),
         trust=Trust(settings, stores, tools),
+        observing=Observing(settings, tools),
     )
     entrance = Entrance(
         settings, stores, clock=tools.clock, ids=tools.ids, watch=tools.watch
     )
     app = App(
-        counted(_use_cases(rooms), tools.metrics),
+        traced(counted(_use_cases(rooms), tools.metrics)),
         (*_components(rooms), *entrance.components(tools.log)),
         phase=tools.phase,
         clock=tools.clock,
@@ -180,6 +184,7 @@ def _use_cases(rooms: _Rooms) -> UseCases:
         reflect=Reflect(agents, Checker(stores.analyser), rooms.announcer, clock),
         audit=rooms.trust.audit,
         follow=rooms.trust.follow,
+        observed=rooms.observing.observed,
         health=health,
         ready=Ready(lambda: rooms.tools.phase.state.value, health),
     )
@@ -199,6 +204,7 @@ def _components(rooms: _Rooms) -> tuple[Component, ...]:
         *stores.components,
         opened("embedder", _nothing, rooms.embedder.close),
         opened("counters", _nothing, _later(rooms.counters.close)),
+        *rooms.observing.components(),
         *rooms.trust.components(),
         opened("announcements", _nothing, rooms.announcer.flush),
         *(Loop(n, run, tools.clock, tools.log).component() for n, run in loops.items()),

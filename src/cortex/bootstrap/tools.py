@@ -8,6 +8,7 @@ from cortex.foundation.ids import IdSource
 from cortex.security.intrusion import Watch
 from cortex.telemetry.logs import Logger
 from cortex.telemetry.metrics import Metrics
+from cortex.telemetry.tracing.tracer import Tracer
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,5 +19,6 @@ class Tools:
     ids: IdSource
     log: Logger
     metrics: Metrics
+    tracer: Tracer
     phase: Phase
     watch: Watch

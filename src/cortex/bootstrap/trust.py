@@ -48,7 +48,8 @@ class Trust:
         self._relay: Relay[Event] = Relay(
             stores.database, Event.from_json, clock=tools.clock
         )
-        self._relay.subscribe(RELAY_NAME, self.audit.keep, together=EVENTS_TOGETHER)
+        self._tracer = tools.tracer
+        self._relay.subscribe(RELAY_NAME, self._keep, together=EVENTS_TOGETHER)
         self.follow = Follow(self._relay.journal, tools.clock)
         self._relay.subscribe("followers", self.follow.committed, durable=False)
 
@@ -64,6 +65,12 @@ class Trust:
 
     def _loop(self, name: str, run: Callable[[], Awaitable[None]]) -> Component:
         return Loop(name, run, self._clock, self._log).component()
+
+    async def _keep(self, event: Event) -> None:
+        """Record an event, as a part of the trace of the request that caused it."""
+        with self._tracer.root("ledger.keep", event.traceparent) as root:
+            root.set(event=event.type)
+            await self.audit.keep(event)
 
     async def _open(self) -> None:
         context = LedgerContext(self._clock, self._ids, archive=self._archive)

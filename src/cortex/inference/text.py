@@ -34,6 +34,8 @@ from cortex.inference.ports import (
     TextBackend,
     Vector,
 )
+from cortex.telemetry.tracing import span
+from cortex.telemetry.tracing.spans import NoSpan, Span
 
 _WARM_TEXT: Final = "The first text after the start."
 
@@ -168,7 +170,14 @@ class TextEmbedding:
             EmbeddingFailed: the backend gave no vector for a text.
             Overloaded: too many texts wait already; come back later.
         """
-        started = self._clock.monotonic()
+        with span("embed", texts=len(texts)) as part:
+            started = self._clock.monotonic()
+            found = await self._found(texts, part)
+            if self._options.observe is not None:
+                self._options.observe(self._clock.monotonic() - started)
+        return found
+
+    async def _found(self, texts: Sequence[str], part: Span | NoSpan) -> list[Vector]:
         keys = [_key(text) for text in texts]
         found: dict[bytes, Vector] = {}
         missing: dict[bytes, str] = {}
@@ -181,11 +190,10 @@ class TextEmbedding:
             else:
                 found[key] = vector
         self._hits += len(texts) - len(missing)
+        part.set(computed=len(missing))
         if missing:
             self._misses += len(missing)
             await self._compute(missing, found)
-        if self._options.observe is not None:
-            self._options.observe(self._clock.monotonic() - started)
         return [found[key] for key in keys]
 
     async def warm(self) -> float:

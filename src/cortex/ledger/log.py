@@ -43,6 +43,7 @@ from cortex.ledger.verify import Request, conclude
 from cortex.storage.migrations import load_migrations
 from cortex.storage.options import DatabaseOptions
 from cortex.storage.sqlite import Database
+from cortex.telemetry.tracing import span
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,8 @@ class Ledger:
             LedgerStopped: the ledger takes no entries.
             StorageFull, Overloaded: it was not recorded; try again later.
         """
-        recorded = await self._appender.record(call)
+        with span("ledger.record"):
+            recorded = await self._appender.record(call)
         return await self._receipt(recorded, call.run_id, published=published)
 
     async def append(self, event: SystemEvent, *, published: bool = False) -> Receipt:

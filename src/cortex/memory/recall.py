@@ -26,6 +26,7 @@ from cortex.memory.shards import OpenShard, Shards
 from cortex.memory.temporal import TimeRange, parse_time_range
 from cortex.memory.terms import TermAnalyser
 from cortex.memory.vectors import Asked, Floats, Mask, Rows
+from cortex.telemetry.tracing import span
 
 CANDIDATES: Final = 100
 """Documents that each of words and vectors may put forward."""
@@ -99,6 +100,14 @@ class Recall:
             InvalidFilter: the selection's ``where`` is malformed.
             ValidationError: the vector has another length than the stored ones.
         """
+        with span("recall", mode=query.mode.value) as part:
+            recalled = await self._search(ns, query, vector, space)
+            part.set(hits=len(recalled.hits))
+            return recalled
+
+    async def _search(
+        self, ns: Namespace, query: Query, vector: Vector | None, space: str
+    ) -> Recalled:
         now = self._clock.now()
         async with self._shards.opened(ns, space) as opened:
             where = query.selection.where
@@ -107,7 +116,8 @@ class Recall:
                 await asyncio.to_thread(
                     selection_mask, opened.shard, query.selection, opened.verdicts, now
                 )
-            answer = self._answer(opened, query, vector, now)
+            with span("recall.rank"):
+                answer = self._answer(opened, query, vector, now)
         shown = query.selection.quarantine is not Quarantine.EXCLUDED
         found = {
             one.seq: one

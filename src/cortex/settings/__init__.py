@@ -47,6 +47,7 @@ from cortex.settings.doors import (
 )
 from cortex.settings.errors import ConfigurationError
 from cortex.settings.secrets import Places, with_secrets
+from cortex.settings.telemetry import Trace
 
 __all__ = [
     "PREFIX",
@@ -208,6 +209,7 @@ class Settings(BaseSettings):
     encryption: Encryption = Field(
         default_factory=Encryption, description="Encryption of what is stored."
     )
+    trace: Trace = Field(default_factory=Trace, description="Which traces are kept.")
 
     ledger_archive: str = Field(
         default="",

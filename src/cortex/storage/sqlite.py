@@ -28,6 +28,7 @@ from cortex.storage.migrations import Migration
 from cortex.storage.options import DatabaseOptions
 from cortex.storage.readers import ReaderPool
 from cortex.storage.writer import Listener, Writer
+from cortex.telemetry.tracing import span
 
 __all__ = ["Connection", "Database", "DatabaseOptions", "DatabaseStatus"]
 
@@ -133,7 +134,8 @@ class Database:
             ConstraintViolated: a rule of the schema said no.
             StorageBusy, StorageError, StorageClosed: it was not written.
         """
-        return cast("T", await self._open_writer().submit(unit))
+        with span("store.write", file=self.path.name):
+            return cast("T", await self._open_writer().submit(unit))
 
     async def read(self, query: Callable[[Connection], T]) -> T:
         """Run ``query`` on a read thread, in one snapshot; return what it returns.
@@ -144,7 +146,8 @@ class Database:
             Overloaded: too many reads wait.
             StorageError, StorageBusy, StorageClosed: it could not be read.
         """
-        return await self._open_readers().submit(query)
+        with span("store.read", file=self.path.name):
+            return await self._open_readers().submit(query)
 
     def read_inline(self, query: Callable[[Connection], T]) -> T:
         """Run a short indexed ``query`` on the calling thread, in one snapshot.

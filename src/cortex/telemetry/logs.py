@@ -21,6 +21,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from cortex.foundation.clock import Clock
 from cortex.foundation.errors import ValidationError
 from cortex.telemetry import correlation
+from cortex.telemetry.tracing import trace_ids
 
 LEVELS: Mapping[str, int] = {
     "debug": logging.DEBUG,
@@ -150,6 +151,9 @@ def _stamp(options: LogOptions, clock: Clock) -> Processor:
         current = correlation.current()
         if current:
             event.setdefault("correlation_id", current)
+        ids = trace_ids()
+        if ids is not None:
+            event["trace_id"], event["span_id"] = ids
         return event
 
     return stamp

@@ -141,12 +141,13 @@ class Metrics:
         """Tell from now on what ``read`` returns: source of the vector → texts."""
         self._embeddings.read = read
 
-    def request(self, sample: RequestSample) -> None:
-        """Count one finished request."""
+    def request(self, sample: RequestSample, trace_id: str = "") -> None:
+        """Count one finished request; ``trace_id`` names a trace that shows it."""
         status = f"{sample.status // 100}xx"
         labels = (sample.route, sample.method, status)
         self._requests.labels(*labels).inc()
-        self._request_seconds.labels(*labels).observe(sample.seconds)
+        exemplar = {"trace_id": trace_id} if trace_id else None
+        self._request_seconds.labels(*labels).observe(sample.seconds, exemplar)
 
     def render(self) -> bytes:
         """Return all metrics in the Prometheus text format."""

@@ -13,6 +13,7 @@ from cortex.foundation.ids import IdSource
 from cortex.foundation.tenancy import Namespace, Principal
 from cortex.memory.terms import TermAnalyser
 from cortex.testing.embedding import FakeEmbedder
+from cortex.testing.observed import FakeHistory
 from cortex.testing.usecases import (
     MODEL,
     FakeContexts,
@@ -44,6 +45,7 @@ from cortex.usecases.model import (
     Status,
     Table,
 )
+from cortex.usecases.observed import Observed
 from cortex.usecases.plan import MakePlan
 from cortex.usecases.reflect import Reflect
 
@@ -221,6 +223,7 @@ def fake_world(clock: Clock, ids: IdSource) -> FakeWorld:
         memory.search, memory.remember, memory.get, memory.page, embedder
     )
     analyser = TermAnalyser()
+    history = FakeHistory()
     use_cases = UseCases(
         remember=memory.remember,
         get_memory=memory.get,
@@ -258,6 +261,7 @@ def fake_world(clock: Clock, ids: IdSource) -> FakeWorld:
         reflect=Reflect(agents, Checker(analyser), _unheard, clock),
         audit=Audit(LedgerRoom()),
         follow=_silence,
+        observed=Observed(history, clock),
         health=around.health,
         ready=around.ready,
     )

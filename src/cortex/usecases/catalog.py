@@ -58,6 +58,7 @@ from cortex.usecases.model import (
     StateEntry,
     VectorHits,
 )
+from cortex.usecases.observed import Observed
 from cortex.usecases.plan import PlanMade, PlanRequest
 from cortex.usecases.reflect import Reflected, ReflectRequest
 
@@ -316,5 +317,6 @@ class UseCases:
     reflect: Reflect
     audit: Audit
     follow: FollowEvents
+    observed: Observed
     health: Callable[[], Awaitable[HealthReport]]
     ready: Callable[[], Awaitable[Readiness]]

@@ -1,6 +1,7 @@
 """The client and the HTTP edge mean the same: a real socket, fakes behind the edge."""
 
 import json
+import random
 import threading
 from collections.abc import Iterator
 from io import StringIO
@@ -22,6 +23,8 @@ from cortex.service.http.options import Edge, HttpOptions
 from cortex.service.http.server import listen
 from cortex.telemetry.logs import LogOptions, build_logger
 from cortex.telemetry.metrics import Metrics
+from cortex.telemetry.tracing.sampling import Sampling
+from cortex.telemetry.tracing.tracer import Tracer
 from cortex.testing.memory import VirtualClock
 from cortex.testing.surroundings import fake_world
 from cortex_client import (
@@ -55,6 +58,7 @@ def url() -> Iterator[str]:
         clock=clock,
         ids=ids,
         metrics=Metrics(brand="brAInwav", version="0.1.0"),
+        tracer=Tracer(clock, random.Random(1).getrandbits, Sampling()),
         log=build_logger(LogOptions(level="debug"), clock, StringIO()),
         state=lambda: "ready",
     )

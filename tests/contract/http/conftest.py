@@ -1,5 +1,6 @@
 """The HTTP edge over fakes, called without a network."""
 
+import random
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from io import StringIO
@@ -17,6 +18,8 @@ from cortex.service.http.app import create_app
 from cortex.service.http.options import Edge, HttpOptions
 from cortex.telemetry.logs import LogOptions, build_logger
 from cortex.telemetry.metrics import Metrics
+from cortex.telemetry.tracing.sampling import Sampling
+from cortex.telemetry.tracing.tracer import Tracer
 from cortex.testing.memory import VirtualClock
 from cortex.testing.surroundings import FakeWorld, fake_world
 
@@ -71,6 +74,7 @@ def serve(tokens: str = TOKENS, anonymous: Principal | None = None) -> Served:
         clock=clock,
         ids=ids,
         metrics=metrics,
+        tracer=Tracer(clock, random.Random(1).getrandbits, Sampling()),
         log=build_logger(LogOptions(level="debug"), clock, log),
         state=lambda: states[-1],
     )

@@ -1,5 +1,6 @@
 """The MCP edge behind the HTTP edge over fakes, asked by the official client."""
 
+import random
 from collections.abc import Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from cortex.service.mcp.endpoint import McpEndpoint
 from cortex.service.mcp.server import McpOptions
 from cortex.telemetry.logs import LogOptions, build_logger
 from cortex.telemetry.metrics import Metrics
+from cortex.telemetry.tracing.sampling import Sampling
+from cortex.telemetry.tracing.tracer import Tracer
 from cortex.testing.memory import VirtualClock
 from cortex.testing.surroundings import FakeWorld, fake_world
 
@@ -99,6 +102,7 @@ def serve(tokens: str = TOKENS, anonymous: Principal | None = None) -> Served:
         clock=clock,
         ids=ids,
         metrics=metrics,
+        tracer=Tracer(clock, random.Random(1).getrandbits, Sampling()),
         log=log,
         state=lambda: "ready",
         carried={

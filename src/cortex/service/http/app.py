@@ -39,6 +39,7 @@ from cortex.service.http.routes.embeddings import EmbeddingRoutes
 from cortex.service.http.routes.events import EventRoutes
 from cortex.service.http.routes.health import HealthRoutes
 from cortex.service.http.routes.memory import MemoryRoutes
+from cortex.service.http.routes.observed import ObservedRoutes
 from cortex.service.http.routes.pages import PageRoutes
 from cortex.service.http.routes.quarantine import QuarantineRoutes
 from cortex.service.http.routes.sessions import SessionRoutes
@@ -101,6 +102,7 @@ def create_app(
         EmbeddingRoutes(edge.use_cases),
         AgentRoutes(edge.use_cases),
         EventRoutes(edge.use_cases),
+        ObservedRoutes(edge.use_cases),
         CarriedRoutes(edge.carried),
         PageRoutes(edge.pages),
         DocsRoutes(),
@@ -127,7 +129,13 @@ def _middleware(edge: Edge, options: HttpOptions) -> list[Middleware]:
         Middleware(Forwarding, proxies=options.proxies),
         Middleware(Correlation, ids=edge.ids),
         Middleware(Porter, doors=edge.doors, metrics=edge.metrics),
-        Middleware(Access, clock=edge.clock, metrics=edge.metrics, log=edge.log),
+        Middleware(
+            Access,
+            clock=edge.clock,
+            metrics=edge.metrics,
+            tracer=edge.tracer,
+            log=edge.log,
+        ),
         Middleware(Boundary, log=edge.log, resources=options.resources),
         Middleware(Gate, state=edge.state),
         Middleware(

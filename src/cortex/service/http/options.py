@@ -17,6 +17,7 @@ from cortex.service.http.page import Page
 from cortex.service.http.resources import Resources
 from cortex.telemetry.logs import Logger
 from cortex.telemetry.metrics import Metrics
+from cortex.telemetry.tracing.tracer import Tracer
 from cortex.usecases.catalog import UseCases
 
 SERVICE = "cortex"
@@ -104,6 +105,7 @@ class Edge:
     clock: Clock
     ids: IdSource
     metrics: Metrics
+    tracer: Tracer
     log: Logger
     state: Callable[[], str]
     tokens: TokenStore | None = None

@@ -1,11 +1,14 @@
-"""One log line and one sample for each request."""
+"""One trace, one sample and one log line for each request."""
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cortex.foundation.clock import Clock
+from cortex.service.http.caller import EVENT_STREAM
 from cortex.service.http.record import OPEN_PATHS, record_of, route_of
 from cortex.telemetry.logs import Logger
 from cortex.telemetry.metrics import Metrics, RequestSample
+from cortex.telemetry.tracing.model import Attribute
+from cortex.telemetry.tracing.tracer import NoRoot, Root, Tracer
 
 _KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _PATH_CHARACTERS_MAX = 256
@@ -14,17 +17,26 @@ _PATH_CHARACTERS_MAX = 256
 _ABORTED = 499
 """Logged as status when the client left before the answer began."""
 
+_FAILED = 500
+"""Statuses from here on are the server's fault."""
+
 
 class Access:
-    """Logs and counts; probes are logged as debug."""
+    """Traces, counts and logs; probes are logged as debug."""
 
     def __init__(
-        self, app: ASGIApp, clock: Clock, metrics: Metrics, log: Logger
+        self,
+        app: ASGIApp,
+        clock: Clock,
+        metrics: Metrics,
+        tracer: Tracer,
+        log: Logger,
     ) -> None:
         """Wrap ``app``."""
         self._app = app
         self._clock = clock
         self._metrics = metrics
+        self._tracer = tracer
         self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -32,20 +44,30 @@ class Access:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        record = record_of(scope)
+        root = self._tracer.root("http", record.traceparent)
         started = self._clock.monotonic()
         self._metrics.requests_in_flight.inc()
         try:
-            await self._app(scope, receive, send)
+            with root:
+                record.traceparent = root.traceparent
+                try:
+                    await self._app(scope, receive, send)
+                finally:
+                    sample = self._sample(scope, self._clock.monotonic() - started)
+                    _describe(root, scope, sample)
+                    self._tell(scope, sample)
         finally:
             self._metrics.requests_in_flight.dec()
-            self._tell(scope, self._clock.monotonic() - started)
+            self._metrics.request(sample, root.kept_id)
 
-    def _tell(self, scope: Scope, seconds: float) -> None:
-        record = record_of(scope)
-        status = record.status or _ABORTED
+    def _sample(self, scope: Scope, seconds: float) -> RequestSample:
         method = scope["method"] if scope["method"] in _KNOWN_METHODS else "OTHER"
-        route = route_of(scope)
-        self._metrics.request(RequestSample(route, method, status, seconds))
+        status = record_of(scope).status or _ABORTED
+        return RequestSample(route_of(scope), method, status, seconds)
+
+    def _tell(self, scope: Scope, sample: RequestSample) -> None:
+        record = record_of(scope)
         if record.error_code:
             self._metrics.errors.labels(record.error_code).inc()
         client = scope.get("client")
@@ -53,14 +75,29 @@ class Access:
         write = self._log.debug if probe else self._log.info
         write(
             "request",
-            method=method,
-            route=route,
+            method=sample.method,
+            route=sample.route,
             path=scope["path"][:_PATH_CHARACTERS_MAX],
-            status=status,
-            duration_ms=round(seconds * 1000, 3),
+            status=sample.status,
+            duration_ms=round(sample.seconds * 1000, 3),
             client=client[0] if client else "",
             subject=record.subject,
             request_id=record.request_id,
-            traceparent=record.traceparent,
             error_code=record.error_code,
         )
+
+
+def _describe(root: Root | NoRoot, scope: Scope, sample: RequestSample) -> None:
+    """Name the trace's outermost span as OpenTelemetry's conventions do."""
+    record = record_of(scope)
+    root.name = f"{sample.method} {sample.route}"
+    root.endless = sample.route == EVENT_STREAM
+    attributes: dict[str, Attribute] = {
+        "http.request.method": sample.method,
+        "http.route": sample.route,
+        "http.response.status_code": sample.status,
+        "cortex.correlation_id": record.correlation_id,
+    }
+    root.set(**attributes)
+    if sample.status >= _FAILED:
+        root.fail(record.error_code or str(sample.status))

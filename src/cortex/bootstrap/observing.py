@@ -1,0 +1,84 @@
+"""What observes a process: its tracer, and the file that history is kept in."""
+
+import os
+import secrets
+from random import Random  # noqa: TID251  this is the composition root
+
+from cortex.app import Loop, opened
+from cortex.bootstrap.tools import Tools
+from cortex.foundation.clock import Clock
+from cortex.foundation.errors import CortexError
+from cortex.foundation.lifecycle import Component
+from cortex.settings import Settings
+from cortex.storage.migrations import load_migrations
+from cortex.storage.observations.series import SqliteHistory
+from cortex.storage.sqlite import Database, DatabaseOptions
+from cortex.telemetry.history.model import Run
+from cortex.telemetry.history.sampler import Sampler
+from cortex.telemetry.tracing.sampling import Sampling
+from cortex.telemetry.tracing.tracer import Tracer
+from cortex.usecases.observed import Observed
+
+FILE = "telemetry.db"
+
+READER_THREADS = 1
+"""Few read history, and none of them is in a hurry."""
+
+OPTIONS = DatabaseOptions(
+    synchronous="NORMAL", secure_delete=False, reader_threads=READER_THREADS
+)
+"""A power cut may cost the last seconds of history; it holds no content to erase."""
+
+
+def tracer(settings: Settings, clock: Clock) -> Tracer:
+    """Return what begins the traces of this process."""
+    trace = settings.trace
+    sampling = Sampling(
+        enabled=trace.enabled, ratio=trace.ratio, slow_seconds=trace.slow_ms / 1000
+    )
+    # Ids of traces are to be unique, not secret; a worker must not repeat another's.
+    source = Random(secrets.randbits(128))  # noqa: S311
+    return Tracer(clock, source.getrandbits, sampling)
+
+
+class Observing:
+    """History of one home, and what writes it beside requests."""
+
+    def __init__(self, settings: Settings, tools: Tools) -> None:
+        """Nothing is opened yet."""
+        clock = tools.clock
+        self._tools = tools
+        self._database = Database(
+            settings.home_folder / FILE,
+            clock=clock,
+            options=OPTIONS,
+            migrations=load_migrations("cortex.storage.observations"),
+        )
+        self.history = SqliteHistory(self._database, clock)
+        self.observed = Observed(self.history, clock)
+        now = clock.now()
+        self._sampler = Sampler(
+            self.history,
+            tools.metrics.registry.collect,
+            clock=clock,
+            run=Run(f"{os.getpid()}@{now}", now),
+        )
+
+    def components(self) -> tuple[Component, ...]:
+        """Return the parts in the order they start."""
+        return (
+            opened("observations", self._open, self._database.close),
+            Loop(
+                "metrics-history",
+                self._sampler.run,
+                self._tools.clock,
+                self._tools.log,
+            ).component(),
+        )
+
+    async def _open(self) -> None:
+        """Open the file; without it the server serves, and says so in the log."""
+        try:
+            await self._database.open()
+        except CortexError as error:
+            self._tools.log.error("no history", exc_info=error)

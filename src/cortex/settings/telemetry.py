@@ -1,0 +1,25 @@
+"""Settings of what is observed."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Trace(BaseModel):
+    """Which traces are recorded and kept."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    enabled: bool = Field(default=True, description="Record traces at all.")
+    ratio: float = Field(
+        0.1,
+        ge=0.0001,
+        le=1.0,
+        description="Part of requests kept; errors and slow ones always are.",
+    )
+    slow_ms: float = Field(
+        250.0, ge=0, le=600_000, description="Longer requests are always kept."
+    )
+    otlp_endpoint: str = Field(
+        "",
+        description="Collector that kept traces are sent to (OTLP over HTTP, JSON), "
+        "such as http://127.0.0.1:4318.",
+    )

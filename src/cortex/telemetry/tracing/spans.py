@@ -1,0 +1,228 @@
+"""The span of the running work, and how code adds its part to the trace.
+
+``with span("recall"): ...`` records a part of whatever trace is running, and does
+nothing outside of any. The current span follows the work through its tasks, and through
+threads that ``asyncio.to_thread`` starts.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Self
+
+from cortex.foundation.clock import Clock
+from cortex.telemetry.tracing.model import Attribute, SpanRecord
+
+SPANS_PER_TRACE_MAX = 256
+"""Spans recorded of one trace: an import of a million lines stays small."""
+
+NOT_ERRORS = (asyncio.CancelledError, GeneratorExit)
+"""Ways to leave that say nothing about the work."""
+
+Bits = Callable[[int], int]
+"""Returns a random number of so many bits."""
+
+
+class Trace:
+    """What one process records of a trace, while it is running."""
+
+    __slots__ = (
+        "adopted",
+        "asked_for",
+        "bits",
+        "caller",
+        "clock",
+        "dropped",
+        "ended",
+        "epoch",
+        "likely",
+        "trace_id",
+    )
+
+    def __init__(self, trace_id: str, caller: str, clock: Clock, bits: Bits) -> None:
+        """Begin a trace, or this process' part of a caller's."""
+        self.trace_id = trace_id
+        self.caller = caller
+        self.clock = clock
+        self.bits = bits
+        self.asked_for = False
+        self.likely = False
+        self.ended: list[Span] = []
+        self.adopted: list[SpanRecord] = []
+        self.dropped = 0
+        self.epoch = clock.now() - clock.monotonic()
+
+    def add(self, span: "Span") -> None:
+        """Keep a span that has ended."""
+        if len(self.ended) < SPANS_PER_TRACE_MAX:
+            self.ended.append(span)
+        else:
+            self.dropped += 1
+
+    def adopt(self, records: tuple[SpanRecord, ...]) -> None:
+        """Keep spans that another process recorded for this trace."""
+        room = SPANS_PER_TRACE_MAX - len(self.adopted)
+        self.adopted.extend(records[:room])
+        self.dropped += max(0, len(records) - room)
+
+    def records(self, top: "Span") -> tuple[SpanRecord, ...]:
+        """Return all spans, the outermost last."""
+        inner = (span.record() for span in self.ended if span is not top)
+        return (*self.adopted, *inner, top.record())
+
+
+class Span:
+    """A part of a trace; entered and left once."""
+
+    __slots__ = (
+        "attributes",
+        "error",
+        "name",
+        "number",
+        "parent",
+        "seconds",
+        "started",
+        "trace",
+    )
+
+    def __init__(
+        self,
+        trace: Trace,
+        parent: "Span | None",
+        name: str,
+        attributes: dict[str, Attribute],
+    ) -> None:
+        """Prepare a span within ``parent``."""
+        self.trace = trace
+        self.parent = parent
+        self.name = name
+        self.attributes = attributes
+        self.number = trace.bits(64) or 1
+        self.error = ""
+        self.started = 0.0
+        self.seconds = 0.0
+
+    def __enter__(self) -> Self:
+        """Begin; what runs inside is a part of this."""
+        _CURRENT.set(self)
+        self.started = self.trace.clock.monotonic()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End; an exception makes it an error."""
+        self.seconds = self.trace.clock.monotonic() - self.started
+        if kind is not None and not issubclass(kind, NOT_ERRORS):
+            self.error = getattr(error, "code", "") or kind.__name__
+        self.trace.add(self)
+        # Not a token: an async generator may be closed in another context.
+        _CURRENT.set(self.parent)
+
+    def set(self, **attributes: Attribute) -> None:
+        """Add attributes: names and numbers, never content."""
+        self.attributes.update(attributes)
+
+    def fail(self, error: str) -> None:
+        """Say that it went wrong, without an exception."""
+        self.error = error
+
+    @property
+    def recorded(self) -> bool:
+        """Return whether anybody will see it."""
+        return True
+
+    @property
+    def span_id(self) -> str:
+        """Return 16 hexadecimal digits."""
+        return f"{self.number:016x}"
+
+    @property
+    def traceparent(self) -> str:
+        """Return the header that continues the trace elsewhere."""
+        flags = "01" if self.trace.likely else "00"
+        return f"00-{self.trace.trace_id}-{self.number:016x}-{flags}"
+
+    def record(self) -> SpanRecord:
+        """Return what is kept of it."""
+        parent = self.trace.caller if self.parent is None else self.parent.span_id
+        return SpanRecord(
+            self.trace.trace_id,
+            self.span_id,
+            parent,
+            self.name,
+            self.trace.epoch + self.started,
+            self.seconds,
+            self.error,
+            self.attributes,
+        )
+
+
+class NoSpan:
+    """What stands in where no trace is running."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> Self:
+        """Do nothing."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Do nothing."""
+
+    def set(self, **attributes: Attribute) -> None:
+        """Do nothing."""
+
+    def fail(self, error: str) -> None:
+        """Do nothing."""
+
+    @property
+    def recorded(self) -> bool:
+        """Return that nobody will see it."""
+        return False
+
+
+_CURRENT: ContextVar[Span | None] = ContextVar("cortex_span", default=None)
+"""Follows the work through its tasks; a context variable can only live at module
+level."""
+
+_NOTHING = NoSpan()
+
+
+def span(name: str, /, **attributes: Attribute) -> Span | NoSpan:
+    """Return a part of the running trace, to be entered; nothing outside of any.
+
+    Args:
+        name: constant, such as ``store.write``: what changes goes into attributes.
+        attributes: names and numbers, never content.
+    """
+    current = _CURRENT.get()
+    if current is None:
+        return _NOTHING
+    return Span(current.trace, current, name, attributes)
+
+
+def current_traceparent() -> str:
+    """Return the header that continues the running trace elsewhere; empty for none.
+
+    For requests to other services, events, and frames to worker processes.
+    """
+    current = _CURRENT.get()
+    return "" if current is None else current.traceparent
+
+
+def trace_ids() -> tuple[str, str] | None:
+    """Return the running trace's and span's ids, for log lines."""
+    current = _CURRENT.get()
+    return None if current is None else (current.trace.trace_id, current.span_id)
+
+
+def adopt(records: tuple[SpanRecord, ...]) -> None:
+    """Add spans that another process recorded to the running trace."""
+    current = _CURRENT.get()
+    if current is not None:
+        current.trace.adopt(records)

@@ -1,0 +1,138 @@
+"""Begins traces, and decides at their end whether they are kept."""
+
+from collections import OrderedDict, deque
+from types import TracebackType
+from typing import Self
+
+from cortex.foundation.clock import Clock
+from cortex.telemetry.correlation import parse_traceparent
+from cortex.telemetry.tracing.model import Attribute, Reason, TraceRecord
+from cortex.telemetry.tracing.sampling import (
+    Ended,
+    Sampling,
+    Verdict,
+    by_ratio,
+    decide,
+)
+from cortex.telemetry.tracing.spans import Bits, Span, Trace
+
+KEPT_TRACES_MAX = 1_000
+"""Traces that wait to be written: a few seconds of errors only."""
+
+REMEMBERED_TRACES_MAX = 1_000
+"""Ids of kept traces that are known still when their events are worked on."""
+
+
+class Root(Span):
+    """The outermost span of this process; knows in the end whether it was kept."""
+
+    __slots__ = ("endless", "tracer", "verdict")
+
+    def __init__(self, tracer: "Tracer", trace: Trace, name: str) -> None:
+        """Prepare the span around everything."""
+        super().__init__(trace, None, name, {})
+        self.tracer = tracer
+        self.endless = False
+        self.verdict: Verdict | None = None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End the trace, and hand it on if it is to be kept."""
+        super().__exit__(kind, error, traceback)
+        self.tracer.ended(self)
+
+    @property
+    def kept_id(self) -> str:
+        """Return the trace's id if it was kept; for exemplars."""
+        return self.trace.trace_id if self.verdict is not None else ""
+
+
+class NoRoot:
+    """The outermost span where nothing is recorded."""
+
+    __slots__ = ("endless", "error", "name", "traceparent")
+
+    kept_id = ""
+
+    def __init__(self, caller: str) -> None:
+        """Hand the caller's own header on."""
+        self.endless = False
+        self.error = self.name = ""
+        self.traceparent = caller
+
+    def __enter__(self) -> Self:
+        """Do nothing."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Do nothing."""
+
+    def set(self, **attributes: Attribute) -> None:
+        """Do nothing."""
+
+    def fail(self, error: str) -> None:
+        """Do nothing."""
+
+
+class Tracer:
+    """Begins the traces of one process, and holds those kept until they are taken."""
+
+    def __init__(self, clock: Clock, bits: Bits, sampling: Sampling) -> None:
+        """Take what ids are drawn from, and what to keep."""
+        self._clock = clock
+        self._bits = bits
+        self._sampling = sampling
+        self._kept: deque[TraceRecord] = deque()
+        self._remembered: OrderedDict[str, None] = OrderedDict()
+        self.dropped_traces = 0
+
+    def root(self, name: str, caller: str = "") -> Root | NoRoot:
+        """Return the outermost span of a request, to be entered.
+
+        Args:
+            name: may be set anew before the end, when more is known.
+            caller: the ``traceparent`` that came with it; what is invalid is ignored.
+        """
+        if not self._sampling.enabled:
+            return NoRoot(caller)
+        came = parse_traceparent(caller) if caller else None
+        trace_id = came.trace_id if came else f"{self._bits(128) or 1:032x}"
+        parent = came.parent_id if came else ""
+        trace = Trace(trace_id, parent, self._clock, self._bits)
+        trace.asked_for = came is not None and came.sampled
+        trace.likely = trace.asked_for or by_ratio(trace_id, self._sampling.ratio)
+        return Root(self, trace, name)
+
+    def ended(self, root: Root) -> None:
+        """Decide about a trace that has ended."""
+        trace = root.trace
+        seconds = 0.0 if root.endless else root.seconds
+        facts = Ended(trace.trace_id, seconds, bool(root.error), trace.asked_for)
+        verdict = decide(facts, self._sampling)
+        if verdict is None and trace.trace_id in self._remembered:
+            # A later part, such as an event's, of what was kept for its slowness.
+            verdict = Verdict(Reason.CALLER, 1.0)
+        root.verdict = verdict
+        if verdict is None:
+            return
+        records = trace.records(root)
+        self._keep(TraceRecord(records, verdict.reason, verdict.weight, trace.dropped))
+
+    def take(self) -> list[TraceRecord]:
+        """Return the traces kept since the last call, and forget them here."""
+        taken = list(self._kept)
+        self._kept.clear()
+        return taken
+
+    def _keep(self, record: TraceRecord) -> None:
+        if len(self._kept) >= KEPT_TRACES_MAX:
+            self.dropped_traces += 1
+            return
+        self._kept.append(record)
+        self._remembered[record.top.trace_id] = None
+        if len(self._remembered) > REMEMBERED_TRACES_MAX:
+            self._remembered.popitem(last=False)

@@ -1,0 +1,59 @@
+"""History in memory, for tests of the edges."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from cortex.telemetry.history.model import (
+    Catalogued,
+    Kind,
+    Labels,
+    Run,
+    Sample,
+    Selector,
+    Series,
+)
+
+
+@dataclass
+class FakeHistory:
+    """Keeps every sample as it came; of one run, without tiers."""
+
+    rows: dict[tuple[str, Labels], list[tuple[float, float]]] = field(
+        default_factory=dict
+    )
+    kinds: dict[str, Kind] = field(default_factory=dict)
+
+    async def append(self, at: float, samples: Sequence[Sample], run: Run) -> bool:
+        """Keep all samples of one instant."""
+        del run
+        for sample in samples:
+            self.kinds[sample.name] = sample.kind
+            row = self.rows.setdefault((sample.name, sample.labels), [])
+            row.append((at, sample.value))
+        return True
+
+    async def select(
+        self, selector: Selector, start: float, end: float, *, step: float = 0.0
+    ) -> list[Series]:
+        """Return series between two times, both in."""
+        del step
+        found = []
+        for (name, labels), points in self.rows.items():
+            kept = [point for point in points if start <= point[0] <= end]
+            meant = name == selector.name and all(
+                matcher.accepts(dict(labels)) for matcher in selector.matchers
+            )
+            if meant and kept:
+                times, values = np.array(kept, dtype=np.float64).T
+                found.append(Series(name, labels, self.kinds[name], times, values))
+        return found
+
+    async def catalog(self) -> list[Catalogued]:
+        """Return every metric that is kept, by name."""
+        names = sorted(self.kinds)
+        return [
+            Catalogued(name, self.kinds[name], sum(key[0] == name for key in self.rows))
+            for name in names
+        ]

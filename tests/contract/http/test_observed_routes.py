@@ -1,0 +1,92 @@
+import json
+
+import pytest
+
+from cortex.telemetry.history.model import Kind, Run, Sample
+
+RUN = Run("one", 0.0)
+HISTORY = "/performance/history"
+
+
+@pytest.fixture
+async def known(served):
+    """Ten minutes of a counter with two routes."""
+    history = served.world.use_cases.observed.kept
+    now = served.clock.now() // 10 * 10
+    for n in range(61):
+        samples = [
+            Sample("m_total", (("route", route),), Kind.COUNTER, n * each)
+            for route, each in (("/a", 1.0), ("/b", 3.0))
+        ]
+        await history.append(now - 600 + 10 * n, samples, RUN)
+    return now
+
+
+async def test_a_rate_is_told_for_each_series(http, known):
+    asked = {"metric": "m_total", "fn": "rate", "from": known - 60, "to": known}
+    answer = (await http.get(HISTORY, params=asked | {"step": 30})).json()
+    assert answer["fn"] == "rate"
+    rates = {
+        line["labels"]["route"]: [value for _, value in line["points"]]
+        for line in answer["series"]
+    }
+    assert rates["/a"] == pytest.approx([0.1, 0.1, 0.1])
+    assert rates["/b"] == pytest.approx([0.3, 0.3, 0.3])
+
+
+async def test_labels_choose_and_by_sums(http, known):
+    asked = {"metric": "m_total", "to": known, "from": known, "step": 10}
+    one = await http.get(HISTORY, params=asked | {"labels": 'route=~"/b|/c"'})
+    assert [s["labels"] for s in one.json()["series"]] == [{"route": "/b"}]
+    total = await http.get(HISTORY, params=asked | {"by": ""})
+    assert total.json()["series"] == [{"labels": {}, "points": [[known, 240.0]]}]
+
+
+async def test_the_catalog_names_every_metric(http, known):
+    answer = await http.get("/performance/metrics")
+    assert answer.json() == {
+        "metrics": [{"name": "m_total", "kind": "counter", "series": 2}]
+    }
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"metric": "no name"},
+        {"metric": "m", "labels": "route=/a"},
+        {"metric": "m", "labels": 'a="(",b=~"("'},
+        {"metric": "m", "from": 10, "to": 5},
+        {"metric": "m", "from": 0, "to": 1e6, "step": 1},
+        {"metric": "m", "fn": "delta"},
+        {"metric": "m", "by": "a b"},
+        {"metric": "m", "window": 0},
+        {"metric": "m", "q": 2},
+    ],
+)
+async def test_what_cannot_be_read_is_told(http, known, asked):
+    if "b=~" in asked.get("labels", ""):
+        asked = {"metric": "m_total", "labels": 'route=~"("'}
+    answer = await http.get(HISTORY, params=asked)
+    assert answer.status_code == 422
+    assert answer.json()["error"]["code"] == "VALIDATION_ERROR"
+
+
+@pytest.mark.parametrize("path", [f"{HISTORY}?metric=m", "/performance/metrics"])
+async def test_the_scope_performance_is_needed(served, path):
+    async with served.client("reader-token-012345678") as client:
+        assert (await client.get(path)).status_code == 403
+
+
+async def test_lines_of_one_request_carry_one_trace(http, served):
+    async def broken(*_):
+        raise RuntimeError("x")
+
+    object.__setattr__(served.world.use_cases, "list_memories", broken)
+    await http.get("/memory")
+    lines = [json.loads(line) for line in served.log.getvalue().splitlines()]
+    assert len({line["trace_id"] for line in lines}) == 1
+    (trace,) = served.edge.tracer.take()
+    assert trace.top.name == "GET /memory"
+    assert trace.top.error == "INTERNAL_ERROR"
+    assert trace.top.attributes["http.response.status_code"] == 500
