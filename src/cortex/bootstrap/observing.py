@@ -81,4 +81,4 @@ class Observing:
         try:
             await self._database.open()
         except CortexError as error:
-            self._tools.log.error("no history", exc_info=error)
+            self._tools.log.warning("no history", file=FILE, reason=str(error))
