@@ -1,10 +1,10 @@
 """Builds the ASGI application from the use cases and its options."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
@@ -89,6 +89,21 @@ def create_app(
     app.state.door = Door(
         edge.doors, edge.authorization, Buckets(), edge.clock, options
     )
+    for router in _routers(edge, options):
+        app.router.routes.extend(router.routes)
+    description: dict[str, Any] = {}
+
+    def openapi() -> dict[str, Any]:
+        if not description:
+            description.update(describe(app))
+        return description
+
+    app.openapi = openapi  # type: ignore[method-assign]
+    return app
+
+
+def _routers(edge: Edge, options: HttpOptions) -> Iterator[APIRouter]:
+    """Yield the routes of every noun; where two fit a path, the first wins."""
     for routes in (
         HealthRoutes(edge.use_cases, edge.metrics, options),
         TransferRoutes(edge.use_cases, edge.clock),
@@ -108,19 +123,9 @@ def create_app(
         DocsRoutes(),
         WellKnownRoutes(options.resources),
     ):
-        app.router.routes.extend(routes.router().routes)
+        yield routes.router()
     if edge.tokens is not None:
-        tokens = TokenRoutes(edge.tokens, edge.clock)
-        app.router.routes.extend(tokens.router().routes)
-    description: dict[str, Any] = {}
-
-    def openapi() -> dict[str, Any]:
-        if not description:
-            description.update(describe(app))
-        return description
-
-    app.openapi = openapi  # type: ignore[method-assign]
-    return app
+        yield TokenRoutes(edge.tokens, edge.clock).router()
 
 
 def _middleware(edge: Edge, options: HttpOptions) -> list[Middleware]:
