@@ -144,6 +144,9 @@ class Settings(BaseSettings):
     openai: OpenAI = Field(
         default_factory=OpenAI, description="Endpoint of the openai provider."
     )
+    media_processes: int = Field(
+        2, ge=1, le=32, description="Files decoded and read at the same time."
+    )
     fast_test: bool = Field(
         default=False,
         description="Swap the models for small deterministic ones.",

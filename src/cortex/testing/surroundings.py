@@ -25,6 +25,7 @@ from cortex.usecases.agent_memory import AgentMemory
 from cortex.usecases.audit import Audit, LedgerRoom
 from cortex.usecases.catalog import UseCases
 from cortex.usecases.embed import Embed
+from cortex.usecases.media import EmbedMedia, RememberMedia
 from cortex.usecases.model import (
     CallContext,
     CheckResult,
@@ -257,6 +258,8 @@ def fake_world(clock: Clock, ids: IdSource) -> FakeWorld:
         read_text=around.read_text,
         models=around.models,
         embed=Embed(embedder, embedder.count_tokens),
+        embed_media=EmbedMedia(reader, embedder, embedder.count_tokens, clock),
+        remember_media=RememberMedia(reader, memory.remember),
         plan=MakePlan(agents, Planner(analyser), _unheard, clock),
         reflect=Reflect(agents, Checker(analyser), _unheard, clock),
         audit=Audit(LedgerRoom()),

@@ -35,6 +35,12 @@ from cortex.memory.model import (
 )
 from cortex.usecases.audit import Audit
 from cortex.usecases.embed import Embedded, EmbedRequest
+from cortex.usecases.media import (
+    EmbeddedMedia,
+    MediaFile,
+    MediaOptions,
+    RememberedMedia,
+)
 from cortex.usecases.model import (
     BuiltContext,
     CallContext,
@@ -261,6 +267,36 @@ class Reflect(Protocol):
         ...
 
 
+class EmbedMedia(Protocol):
+    """Embeds a text or a file of any modality."""
+
+    async def text(self, text: str, options: MediaOptions, /) -> EmbeddedMedia:
+        """Return the vector of a text."""
+        ...
+
+    async def file(self, given: MediaFile, options: MediaOptions, /) -> EmbeddedMedia:
+        """Return the vector of a file."""
+        ...
+
+
+class RememberMedia(Protocol):
+    """Stores what a file shows and says."""
+
+    async def __call__(
+        self,
+        principal: Principal,
+        namespace: Namespace,
+        given: MediaFile,
+        item: NewMemory,
+        context: CallContext,
+        /,
+        *,
+        ocr: bool = False,
+    ) -> RememberedMedia:
+        """Return what was stored."""
+        ...
+
+
 class FollowEvents(Protocol):
     """Streams the caller's events; None is a heartbeat."""
 
@@ -313,6 +349,8 @@ class UseCases:
     read_text: Callable[[str, str, int], Awaitable[FileText]]
     models: Callable[[], Awaitable[list[LoadedModel]]]
     embed: EmbedTexts
+    embed_media: EmbedMedia
+    remember_media: RememberMedia
     plan: MakePlan
     reflect: Reflect
     audit: Audit

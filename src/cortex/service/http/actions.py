@@ -38,6 +38,7 @@ VERBS_BY_ROUTE: Mapping[tuple[str, str], str] = MappingProxyType(
         ("POST", "/embed"): "embed",
         ("POST", "/embeddings"): "embed",
         ("POST", "/v1/embeddings"): "embed",
+        ("POST", "/embed/multimodal"): "embed",
     }
 )
 """Verbs of routes whose method alone does not say what they do."""

@@ -38,6 +38,7 @@ from cortex.service.http.routes.docs import DocsRoutes
 from cortex.service.http.routes.embeddings import EmbeddingRoutes
 from cortex.service.http.routes.events import EventRoutes
 from cortex.service.http.routes.health import HealthRoutes
+from cortex.service.http.routes.media import MediaRoutes
 from cortex.service.http.routes.memory import MemoryRoutes
 from cortex.service.http.routes.observed import ObservedRoutes
 from cortex.service.http.routes.pages import PageRoutes
@@ -108,6 +109,7 @@ def _routers(edge: Edge, options: HttpOptions) -> Iterator[APIRouter]:
         HealthRoutes(edge.use_cases, edge.metrics, options),
         TransferRoutes(edge.use_cases, edge.clock),
         QuarantineRoutes(edge.use_cases),
+        MediaRoutes(edge.use_cases),
         MemoryRoutes(edge.use_cases),
         SessionRoutes(edge.use_cases),
         StateRoutes(edge.use_cases),

@@ -20,6 +20,7 @@ from cortex.service.http.wire import (
     tokens,
 )
 
+MULTIPART = "multipart/form-data"
 _REF = "#/components/schemas/{model}"
 _BODIES: tuple[type[Wire], ...] = (
     memory.RememberBody,
@@ -41,6 +42,7 @@ _BODIES: tuple[type[Wire], ...] = (
     embeddings.EmbedBody,
     embeddings.EmbeddingsBody,
     embeddings.OpenAIEmbeddingsBody,
+    media.MultimodalTextBody,
 )
 _MEANT = {
     400: "The body is not what it says it is",
@@ -55,6 +57,7 @@ _MEANT = {
     422: "A field is wrong: which, and why",
     429: "Too many requests",
     500: "Something failed inside",
+    501: "A model or a program for it is not installed here",
     503: "Not now",
     507: "The disk is full",
 }
@@ -62,7 +65,11 @@ _ALWAYS = (401, 403, 404, 413, 422, 429, 500, 503)
 _WITH_BODY = (400, 415)
 _ON_WRITE = (409, 412, 507)
 _OPEN = (500, 503)
-_ALSO: dict[str, tuple[int, ...]] = {"/audit/entries/{index}/content": (410,)}
+_ALSO: dict[str, tuple[int, ...]] = {
+    "/audit/entries/{index}/content": (410,),
+    "/embed/multimodal": (501,),
+    "/memory/media": (501,),
+}
 _UNREADY = 503
 _PROBLEM: dict[str, Any] = {
     "type": "object",

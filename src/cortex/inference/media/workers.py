@@ -1,0 +1,214 @@
+"""The server's side of the processes that read files.
+
+A process is started with the first file and ends when none came for a while, so that
+its models cost memory only while they are used. One that crashes, hangs or answers
+nonsense is ended; the caller is told, the next caller gets a new one. The file itself
+is handed over as an open descriptor.
+"""
+
+import asyncio
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import BinaryIO, Final
+
+from cortex.foundation.clock import Clock
+from cortex.foundation.errors import Overloaded
+from cortex.inference.errors import EmbeddingFailed, EmbeddingUnavailable
+from cortex.inference.media import protocol
+from cortex.inference.media.kinds import Reading, Sniffed, Want
+
+PROCESSES: Final = 2
+"""Files read at the same time; about 0.4 GB each with every model loaded."""
+
+WAITING_MAX: Final = 16
+"""Files that may wait for a process: some seconds of work."""
+
+DEADLINE_SECONDS: Final = 90.0
+"""Time for one file, from its turn to its answer."""
+
+IDLE_SECONDS: Final = 300.0
+"""A process that had nothing to do for so long is ended."""
+
+STOP_SECONDS: Final = 2.0
+"""How long an ended process may take to go before it is killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """How much of the machine reading files may take.
+
+    Attributes:
+        environment: of the processes; what is not named here they do not see.
+    """
+
+    processes: int = PROCESSES
+    waiting_max: int = WAITING_MAX
+    deadline_seconds: float = DEADLINE_SECONDS
+    idle_seconds: float = IDLE_SECONDS
+    environment: Mapping[str, str] = field(default_factory=dict)
+    module: str = "cortex.inference.media.child"
+
+
+class _Process:
+    """One process and the socket to it; used by one thread at a time."""
+
+    def __init__(self, options: WorkerOptions) -> None:
+        own, other = socket.socketpair()
+        own.settimeout(options.deadline_seconds)
+        with other:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", options.module, str(other.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                env=dict(options.environment),
+                pass_fds=(other.fileno(),),
+            )
+        self._link = own
+
+    @property
+    def pid(self) -> int:
+        """Return the number of the process."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Return whether it still runs."""
+        return self._process.poll() is None
+
+    def ask(self, file: BinaryIO, sniffed: Sniffed, wants: frozenset[Want]) -> Reading:
+        """Return the reading; blocking.
+
+        Raises:
+            EmbeddingFailed: it crashed, hung or was killed.
+        """
+        try:
+            message = protocol.question(sniffed, wants)
+            protocol.send(self._link, message, file.fileno())
+            received = protocol.receive(self._link)
+        except TimeoutError as error:
+            self.stop(0.0)
+            message_text = "reading the file takes too long"
+            raise EmbeddingFailed(message_text) from error
+        except (OSError, ValueError) as error:
+            self.stop(0.0)
+            raise _crashed() from error
+        if received is None:
+            self.stop(0.0)
+            raise _crashed()
+        return protocol.read_answer(received[0])
+
+    def stop(self, grace_seconds: float) -> None:
+        """End it; idempotent."""
+        self._link.close()
+        try:
+            self._process.wait(grace_seconds)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def _crashed() -> EmbeddingFailed:
+    message = "the process that reads files ended on this one"
+    hint = "The file is broken or hostile; others are not affected."
+    return EmbeddingFailed(message, hint=hint)
+
+
+class MediaWorkers:
+    """Reads files in a few processes; belongs to one event loop."""
+
+    def __init__(self, clock: Clock, options: WorkerOptions | None = None) -> None:
+        """Start nothing yet."""
+        self._clock = clock
+        self._options = options or WorkerOptions()
+        self._turns = asyncio.Semaphore(self._options.processes)
+        self._idle: list[tuple[float, _Process]] = []
+        self._waiting = 0
+        self._closed = False
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Return the numbers of the processes that wait for work."""
+        return tuple(process.pid for _, process in self._idle)
+
+    async def read(
+        self, file: BinaryIO, sniffed: Sniffed, wants: frozenset[Want]
+    ) -> Reading:
+        """Return what was asked of an open file.
+
+        Raises:
+            Overloaded: too many files wait already.
+            EmbeddingUnavailable: the server is stopping.
+            EmbeddingFailed: the process crashed or hung on this file.
+            (and what ``MediaReader.read`` raises)
+        """
+        if self._waiting >= self._options.waiting_max + self._options.processes:
+            message = "too many files wait to be read"
+            raise Overloaded(message, retry_after_seconds=1.0)
+        self._waiting += 1
+        try:
+            async with self._turns:
+                return await self._read(file, sniffed, wants)
+        finally:
+            self._waiting -= 1
+
+    async def _read(
+        self, file: BinaryIO, sniffed: Sniffed, wants: frozenset[Want]
+    ) -> Reading:
+        if self._closed:
+            message = "files are not read any more: the server is stopping"
+            raise EmbeddingUnavailable(message)
+        running = asyncio.ensure_future(
+            asyncio.to_thread(self._ask, self._taken(), file, sniffed, wants)
+        )
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            # The descriptor must stay open for as long as the thread may send it.
+            await asyncio.wait([running])
+            if not running.cancelled():
+                running.exception()
+            raise
+
+    def _taken(self) -> _Process | None:
+        while self._idle:
+            _, process = self._idle.pop()
+            if process.alive:
+                return process
+            process.stop(0.0)
+        return None
+
+    def _ask(
+        self,
+        process: _Process | None,
+        file: BinaryIO,
+        sniffed: Sniffed,
+        wants: frozenset[Want],
+    ) -> Reading:
+        process = process or _Process(self._options)
+        try:
+            return process.ask(file, sniffed, wants)
+        finally:
+            if process.alive and not self._closed:
+                self._idle.append((self._clock.monotonic(), process))
+            else:
+                process.stop(STOP_SECONDS)
+
+    async def run(self) -> None:
+        """End processes that idle, for ever; ends by cancellation."""
+        while True:
+            await self._clock.sleep(self._options.idle_seconds / 4)
+            before = self._clock.monotonic() - self._options.idle_seconds
+            old = [process for since, process in self._idle if since < before]
+            self._idle = [one for one in self._idle if one[1] not in old]
+            for process in old:
+                await asyncio.to_thread(process.stop, STOP_SECONDS)
+
+    async def close(self) -> None:
+        """End all processes; those at work end with their file."""
+        self._closed = True
+        idle, self._idle = self._idle, []
+        for _, process in idle:
+            await asyncio.to_thread(process.stop, STOP_SECONDS)
