@@ -12,6 +12,7 @@ from cortex.bootstrap.doors import Entrance
 from cortex.bootstrap.encryption import keyring
 from cortex.bootstrap.inference import open_embedding
 from cortex.bootstrap.keys import signing_key
+from cortex.bootstrap.media import media_components, open_media
 from cortex.bootstrap.observing import Observing
 from cortex.bootstrap.stores import Stores, open_stores
 from cortex.bootstrap.tools import Tools
@@ -20,6 +21,8 @@ from cortex.foundation.canonical import JsonValue
 from cortex.foundation.errors import ValidationError
 from cortex.foundation.lifecycle import Component
 from cortex.foundation.tenancy import Namespace
+from cortex.inference.media.stand_in import StandInReader
+from cortex.inference.media.workers import MediaWorkers
 from cortex.inference.text import TextEmbedding
 from cortex.inference.tokens.counters import Counters
 from cortex.memory.compression import Message, summarise
@@ -45,6 +48,7 @@ from cortex.usecases.forget import Forget
 from cortex.usecases.health import Check, Health, Ready
 from cortex.usecases.hot_facts import HotFacts
 from cortex.usecases.listing import ListMemories, MemoryStatistics
+from cortex.usecases.media import EmbedMedia, RememberMedia
 from cortex.usecases.model import ServiceInfo
 from cortex.usecases.models import Models
 from cortex.usecases.optimize_context import OptimizeContext
@@ -82,6 +86,7 @@ class _Rooms:
     tools: Tools
     stores: Stores
     embedder: TextEmbedding
+    media: MediaWorkers | StandInReader
     counters: Counters
     announcer: Announcer
     trust: Trust
@@ -112,6 +117,7 @@ def compose(
         tools=tools,
         stores=stores,
         embedder=open_embedding(settings, counters, tools.clock, tools.metrics),
+        media=open_media(settings, tools),
         counters=counters,
         announcer=Announcer(stores.database, clock=tools.clock, ids=tools.ids),
         trust=Trust(settings, stores, tools),
@@ -180,6 +186,10 @@ def _use_cases(rooms: _Rooms) -> UseCases:
         read_text=files.read_text,
         models=models,
         embed=Embed(rooms.embedder, rooms.embedder.count_tokens),
+        embed_media=EmbedMedia(
+            rooms.media, rooms.embedder, rooms.embedder.count_tokens, clock
+        ),
+        remember_media=RememberMedia(rooms.media, remember),
         plan=MakePlan(agents, Planner(stores.analyser), rooms.announcer, clock),
         reflect=Reflect(agents, Checker(stores.analyser), rooms.announcer, clock),
         audit=rooms.trust.audit,
@@ -203,6 +213,7 @@ def _components(rooms: _Rooms) -> tuple[Component, ...]:
     return (
         *stores.components,
         opened("embedder", _nothing, rooms.embedder.close),
+        *media_components(rooms.media, tools),
         opened("counters", _nothing, _later(rooms.counters.close)),
         *rooms.observing.components(),
         *rooms.trust.components(),

@@ -11,6 +11,7 @@ from cortex.foundation.clock import Clock
 from cortex.foundation.errors import NotFound, PreconditionFailed
 from cortex.foundation.ids import IdSource
 from cortex.foundation.tenancy import Namespace, Principal
+from cortex.inference.media.stand_in import StandInReader
 from cortex.memory.terms import TermAnalyser
 from cortex.testing.embedding import FakeEmbedder
 from cortex.testing.observed import FakeHistory
@@ -219,7 +220,7 @@ def fake_world(clock: Clock, ids: IdSource) -> FakeWorld:
     transfer, sessions = FakeTransfer(memory), FakeSessions(memory)
     state, around = FakeState(clock), FakeSurroundings(clock)
     contexts = FakeContexts(memory)
-    embedder = FakeEmbedder()
+    embedder, reader = FakeEmbedder(), StandInReader()
     agents = AgentMemory(
         memory.search, memory.remember, memory.get, memory.page, embedder
     )

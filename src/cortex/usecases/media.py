@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import BinaryIO, Final, Protocol
 
+from cortex.foundation.canonical import canonical_json, sha256_hex
 from cortex.foundation.clock import Clock
 from cortex.foundation.errors import ValidationError
 from cortex.foundation.tenancy import Namespace, Principal
@@ -33,6 +34,8 @@ from cortex.usecases.embed import TextTooLong
 from cortex.usecases.model import CallContext
 
 NOTHING_FOUND: Final = "nothing is said, written or shown that a model knows"
+
+_PIECE_BYTES: Final = 1024 * 1024
 
 
 class Target(StrEnum):
@@ -341,12 +344,15 @@ def _read_text(given: MediaFile) -> str:
 
 def _sha256(file: BinaryIO) -> str:
     file.seek(0)
-    return hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    while piece := file.read(_PIECE_BYTES):
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 def _key(item: NewMemory, digest: str) -> str:
-    told = f"{item.content}\0{item.author}\0{item.occurred_at}\0{item.session_id}"
-    return f"media-{hashlib.sha256(f'{digest}\0{told}'.encode()).hexdigest()}"
+    told = (digest, item.content, item.author, item.occurred_at, item.session_id)
+    return f"media-{sha256_hex(canonical_json(list(told)))}"
 
 
 def _wants(options: MediaOptions) -> frozenset[Want]:

@@ -24,9 +24,7 @@ from cortex.inference.ports import Vector
 WEIGHTS_SHA256: Final = (
     "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 )
-GRAPH_SHA256: Final = (
-    "b37f365918c172e5bd8e47f5fe2a248467a2b2e94e1ab0c6f4a441b8b7f7586e"
-)
+GRAPH_SHA256: Final = "b37f365918c172e5bd8e47f5fe2a248467a2b2e94e1ab0c6f4a441b8b7f7586e"
 
 WEIGHTS_FILE: Final = "efficientnet-lite0-57934424.pth"
 

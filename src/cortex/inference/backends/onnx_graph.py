@@ -26,7 +26,7 @@ _FLOAT_FIELD: Final = 5
 
 def _varint(value: int) -> bytes:
     out = bytearray()
-    while value > 0x7F:
+    while value >> 7:
         out.append(value & 0x7F | 0x80)
         value >>= 7
     out.append(value)
@@ -50,10 +50,7 @@ def _attribute(name: str, value: Attribute) -> bytes:
     if isinstance(value, float):
         raw = np.float32(value).tobytes()
         return (
-            out
-            + _varint(2 << 3 | _FLOAT_FIELD)
-            + raw
-            + _number(20, _ATTRIBUTE_FLOAT)
+            out + _varint(2 << 3 | _FLOAT_FIELD) + raw + _number(20, _ATTRIBUTE_FLOAT)
         )
     if isinstance(value, int):
         return out + _number(3, value) + _number(20, _ATTRIBUTE_INT)
@@ -84,9 +81,7 @@ class GraphWriter:
         kind, little = (_INT64, "<i8") if value.dtype == np.int64 else (_FLOAT, "<f4")
         dims = b"".join(_number(1, n) for n in value.shape)
         raw = np.ascontiguousarray(value, little).tobytes()
-        self._weights.append(
-            dims + _number(2, kind) + _text(8, name) + _bytes(9, raw)
-        )
+        self._weights.append(dims + _number(2, kind) + _text(8, name) + _bytes(9, raw))
         return name
 
     def node(

@@ -21,12 +21,8 @@ from cortex.inference.backends.mel import SAMPLE_RATE, log_mel
 from cortex.inference.errors import EmbeddingFailed, ModelUnusable
 
 FILES: Final = {
-    "model.bin": (
-        "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a"
-    ),
-    "config.json": (
-        "14b1b421a90349bc551b881461426b561a874049cb9e4c4864f2ca384f6a7cc5"
-    ),
+    "model.bin": ("1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a"),
+    "config.json": ("14b1b421a90349bc551b881461426b561a874049cb9e4c4864f2ca384f6a7cc5"),
     "tokenizer.json": (
         "929c5252409436dce1b38a75d1abbcb5e132d170d8e324e4e04ed915fa2d22df"
     ),

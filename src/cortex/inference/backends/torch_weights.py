@@ -11,7 +11,7 @@ import pickle
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,10 @@ Weights = Mapping[str, NDArray[np.float32]]
 _MAGIC: Final = 0x1950A86A20F9469CFC6C
 _VERSION: Final = 1001
 _LENGTH_BYTES: Final = 8
-_TYPES: Final = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
+_TYPES: Final[dict[str, np.dtype[Any]]] = {
+    "FloatStorage": np.dtype("<f4"),
+    "LongStorage": np.dtype("<i8"),
+}
 _HINT: Final = "Install the package with the weights again."
 
 
@@ -118,7 +121,8 @@ def _raw(file: io.BytesIO, kind: str) -> NDArray[np.generic]:
     if len(data) != count * dtype.itemsize:
         message = "it ends too early"
         raise ValueError(message)
-    return np.frombuffer(data, dtype)
+    raw: NDArray[np.generic] = np.frombuffer(data, dtype)
+    return raw
 
 
 def _tensor(view: _View, raw: NDArray[np.generic]) -> NDArray[np.float32]:

@@ -20,8 +20,8 @@ from cortex.inference.media.reader import MediaReader
 MEMORY_BYTES_MAX: Final = 4 * 1024**3
 """Address space of the process: four times what the largest picture takes."""
 
-FILE_BYTES_MAX: Final = 1024 * 1024
-"""Bytes of any file it writes: it has no reason to write one."""
+FILE_BYTES_MAX: Final = 128 * 1024 * 1024
+"""Bytes of any file it writes: a model on its way to the runtime, nothing else."""
 
 
 def limit_process() -> None:

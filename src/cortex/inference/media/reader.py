@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 
 from cortex.foundation.clock import Clock
 from cortex.inference.media.errors import BrokenMedia, NotInstalled
-from cortex.inference.media.kinds import Label, MediaKind, Native, Reading, Sniffed, Want
+from cortex.inference.media.kinds import (
+    Label,
+    MediaKind,
+    Native,
+    Reading,
+    Sniffed,
+    Want,
+)
 from cortex.inference.model import space_id
 
 LABELS_KEPT: Final = 10

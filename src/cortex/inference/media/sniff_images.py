@@ -16,6 +16,7 @@ GIFS: Final = (b"GIF87a", b"GIF89a")
 
 _START_OF_FRAME: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _ALONE: Final = frozenset({0x00, 0x01, 0xFF, *range(0xD0, 0xD8)})
+_FILL: Final = 0xFF
 _END_OF_IMAGE: Final = 0xD9
 _GIF_IMAGE: Final = 0x2C
 _GIF_EXTENSION: Final = 0x21
@@ -76,7 +77,7 @@ def _next_mark(at: Cursor) -> int:
         mark = at.number(1)
         if mark not in _ALONE:
             return mark
-        if mark == 0xFF:  # fill bytes may stand before a mark
+        if mark == _FILL:  # fill bytes may stand before a mark
             at.skip(-1)
 
 

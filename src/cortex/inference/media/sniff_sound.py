@@ -12,6 +12,14 @@ from cortex.inference.media.structure import Cursor, Walked
 _OPUS_RATE: Final = 48_000
 _CHUNKS_MAX: Final = 10_000
 _MP3_FRAMES_CHECKED: Final = 3
+_MPEG_1: Final = 3
+_RESERVED_VERSION: Final = 1
+_RESERVED_RATE: Final = 3
+_SYNC: Final = 0xFF
+_LAYER_MASK: Final = 0xE6
+_LAYER_III: Final = 0xE2
+_FRAME_HEAD: Final = 4
+_FLAC_HEAD_BYTES: Final = 34
 _UNKNOWN_GRANULE: Final = 0xFFFF_FFFF_FFFF_FFFF
 _BITRATES: Final = {
     3: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
@@ -60,7 +68,7 @@ def walk_flac(at: Cursor) -> Walked:
     at.skip(4)
     head = at.number(1)
     length = at.number(3)
-    if head & 0x7F or length < 34:
+    if head & 0x7F or length < _FLAC_HEAD_BYTES:
         message = "the FLAC recording does not begin with its description"
         raise BrokenMedia(message, field="file")
     at.skip(10)
@@ -95,10 +103,13 @@ def walk_mp3(at: Cursor) -> Walked:
 
 def is_mp3_frame(head: bytes) -> bool:
     """Tell whether four bytes may begin a frame of MPEG audio, layer III."""
-    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE6 != 0xE2:
+    if len(head) < _FRAME_HEAD or head[0] != _SYNC:
+        return False
+    if head[1] & _LAYER_MASK != _LAYER_III:
         return False
     version, bitrate, rate = head[1] >> 3 & 3, head[2] >> 4, head[2] >> 2 & 3
-    return version != 1 and bitrate not in (0, 15) and rate != 3
+    known = version != _RESERVED_VERSION and rate != _RESERVED_RATE
+    return known and bitrate not in {0, 15}
 
 
 def _mp3_frame_bytes(head: bytes) -> int:
@@ -108,7 +119,7 @@ def _mp3_frame_bytes(head: bytes) -> int:
     version = head[1] >> 3 & 3
     bitrate = _BITRATES[version][head[2] >> 4] * 1000
     rate = _RATES[version][head[2] >> 2 & 3]
-    return (144 if version == 3 else 72) * bitrate // rate + (head[2] >> 1 & 1)
+    return (144 if version == _MPEG_1 else 72) * bitrate // rate + (head[2] >> 1 & 1)
 
 
 def walk_ogg(at: Cursor) -> Walked:

@@ -137,9 +137,13 @@ def check_size(found: Sniffed, size: int) -> None:
     if pixels > IMAGE_PIXELS_MAX or max(found.width, found.height) > SIDE_PIXELS_MAX:
         message = f"the picture would have {found.width} x {found.height} pixels"
         hint = f"At most {IMAGE_PIXELS_MAX} pixels are decoded."
-        raise SecurityViolation(message, hint=hint, field="file", limit=IMAGE_PIXELS_MAX)
+        raise SecurityViolation(
+            message, hint=hint, field="file", limit=IMAGE_PIXELS_MAX
+        )
     if found.seconds is not None and found.seconds > SECONDS_MAX:
-        message = f"it lasts {found.seconds:.0f} s; at most {SECONDS_MAX:.0f} s are read"
+        message = (
+            f"it lasts {found.seconds:.0f} s; at most {SECONDS_MAX:.0f} s are read"
+        )
         raise PayloadTooLarge(message, field="file", limit=SECONDS_MAX)
 
 

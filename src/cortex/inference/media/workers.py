@@ -7,11 +7,15 @@ is handed over as an open descriptor.
 """
 
 import asyncio
+import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import BinaryIO, Final
 
 from cortex.foundation.clock import Clock
@@ -59,7 +63,7 @@ class _Process:
         own, other = socket.socketpair()
         own.settimeout(options.deadline_seconds)
         with other:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603 - our own module
                 [sys.executable, "-P", "-m", options.module, str(other.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -100,6 +104,10 @@ class _Process:
             raise _crashed()
         return protocol.read_answer(received[0])
 
+    def kill(self) -> None:
+        """End it now; whoever waits for its answer gets none."""
+        self._process.kill()
+
     def stop(self, grace_seconds: float) -> None:
         """End it; idempotent."""
         self._link.close()
@@ -123,15 +131,18 @@ class MediaWorkers:
         """Start nothing yet."""
         self._clock = clock
         self._options = options or WorkerOptions()
-        self._turns = asyncio.Semaphore(self._options.processes)
+        self._threads = ThreadPoolExecutor(self._options.processes, "media")
+        self._lock = threading.Lock()
         self._idle: list[tuple[float, _Process]] = []
+        self._busy: set[_Process] = set()
         self._waiting = 0
         self._closed = False
 
     @property
     def pids(self) -> tuple[int, ...]:
         """Return the numbers of the processes that wait for work."""
-        return tuple(process.pid for _, process in self._idle)
+        with self._lock:
+            return tuple(process.pid for _, process in self._idle)
 
     async def read(
         self, file: BinaryIO, sniffed: Sniffed, wants: frozenset[Want]
@@ -144,71 +155,79 @@ class MediaWorkers:
             EmbeddingFailed: the process crashed or hung on this file.
             (and what ``MediaReader.read`` raises)
         """
+        if self._closed:
+            raise _stopping()
         if self._waiting >= self._options.waiting_max + self._options.processes:
             message = "too many files wait to be read"
             raise Overloaded(message, retry_after_seconds=1.0)
         self._waiting += 1
-        try:
-            async with self._turns:
-                return await self._read(file, sniffed, wants)
-        finally:
-            self._waiting -= 1
-
-    async def _read(
-        self, file: BinaryIO, sniffed: Sniffed, wants: frozenset[Want]
-    ) -> Reading:
-        if self._closed:
-            message = "files are not read any more: the server is stopping"
-            raise EmbeddingUnavailable(message)
-        running = asyncio.ensure_future(
-            asyncio.to_thread(self._ask, self._taken(), file, sniffed, wants)
+        # The caller may leave and close its file while a process still reads it.
+        own = os.fdopen(os.dup(file.fileno()), "rb")
+        running = asyncio.get_running_loop().run_in_executor(
+            self._threads, self._ask, own, sniffed, wants
         )
-        try:
-            return await asyncio.shield(running)
-        except asyncio.CancelledError:
-            # The descriptor must stay open for as long as the thread may send it.
-            await asyncio.wait([running])
-            if not running.cancelled():
-                running.exception()
-            raise
+        running.add_done_callback(partial(self._done, own))
+        return await asyncio.shield(running)
 
-    def _taken(self) -> _Process | None:
-        while self._idle:
-            _, process = self._idle.pop()
-            if process.alive:
-                return process
-            process.stop(0.0)
-        return None
+    def _done(self, own: BinaryIO, running: asyncio.Future[Reading]) -> None:
+        self._waiting -= 1
+        own.close()
+        if not running.cancelled():
+            running.exception()  # seen, also when the caller has left
 
-    def _ask(
-        self,
-        process: _Process | None,
-        file: BinaryIO,
-        sniffed: Sniffed,
-        wants: frozenset[Want],
-    ) -> Reading:
-        process = process or _Process(self._options)
+    def _ask(self, file: BinaryIO, sniffed: Sniffed, wants: frozenset[Want]) -> Reading:
+        process = self._taken()
         try:
             return process.ask(file, sniffed, wants)
         finally:
+            self._returned(process)
+
+    def _taken(self) -> _Process:
+        with self._lock:
+            if self._closed:
+                raise _stopping()
+            while self._idle:
+                _, process = self._idle.pop()
+                if process.alive:
+                    break
+                process.stop(0.0)
+            else:
+                process = _Process(self._options)
+            self._busy.add(process)
+            return process
+
+    def _returned(self, process: _Process) -> None:
+        with self._lock:
+            self._busy.discard(process)
             if process.alive and not self._closed:
                 self._idle.append((self._clock.monotonic(), process))
-            else:
-                process.stop(STOP_SECONDS)
+                return
+        process.stop(0.0)
 
     async def run(self) -> None:
         """End processes that idle, for ever; ends by cancellation."""
         while True:
             await self._clock.sleep(self._options.idle_seconds / 4)
             before = self._clock.monotonic() - self._options.idle_seconds
-            old = [process for since, process in self._idle if since < before]
-            self._idle = [one for one in self._idle if one[1] not in old]
+            with self._lock:
+                old = [process for since, process in self._idle if since < before]
+                self._idle = [one for one in self._idle if one[1] not in old]
             for process in old:
                 await asyncio.to_thread(process.stop, STOP_SECONDS)
 
     async def close(self) -> None:
-        """End all processes; those at work end with their file."""
-        self._closed = True
-        idle, self._idle = self._idle, []
+        """End all processes; a file that is being read then gets no answer."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+            busy = tuple(self._busy)
+        for process in busy:
+            process.kill()
         for _, process in idle:
             await asyncio.to_thread(process.stop, STOP_SECONDS)
+        await asyncio.to_thread(self._threads.shutdown)
+
+
+def _stopping() -> EmbeddingUnavailable:
+    message = "files are not read any more: the server is stopping"
+    return EmbeddingUnavailable(message)

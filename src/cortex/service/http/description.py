@@ -15,6 +15,7 @@ from cortex.service.http.wire import (
     audit,
     context,
     embeddings,
+    media,
     memory,
     quarantine,
     tokens,

@@ -66,6 +66,7 @@ def _body_limits() -> dict[str, int]:
 def _route_rates() -> dict[str, Rate]:
     return {
         **dict.fromkeys(EMBED_ROUTES, Rate(EMBED_RATE_PER_MINUTE)),
+        **dict.fromkeys(MEDIA_ROUTES, Rate(MEDIA_RATE_PER_MINUTE)),
         "/agents/plan": Rate(PLAN_RATE_PER_MINUTE),
         "/agents/reflect": Rate(REFLECT_RATE_PER_MINUTE),
     }

@@ -10,7 +10,7 @@ import contextlib
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -18,6 +18,9 @@ from starlette.requests import Request
 
 from cortex.foundation.errors import Overloaded, PayloadTooLarge, ValidationError
 from cortex.service.errors import MalformedBody
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
 
 UPLOADS_MAX: Final = 8
 """Files that may be under way at once: 0.8 GB of disk at the worst."""
@@ -68,7 +71,7 @@ class _Form:
     _headers: dict[bytes, bytes] = field(default_factory=dict)
     _parts: int = 0
 
-    def callbacks(self) -> dict[str, Any]:
+    def callbacks(self) -> "MultipartCallbacks":
         """Return what the parser calls."""
         return {
             "on_part_begin": self._begin,

@@ -47,9 +47,7 @@ def _flag(value: object) -> object:
     return _WORDS.get(value.lower(), value) if isinstance(value, str) else value
 
 
-Switch = Annotated[
-    bool, BeforeValidator(_flag), WithJsonSchema({"type": "boolean"})
-]
+Switch = Annotated[bool, BeforeValidator(_flag), WithJsonSchema({"type": "boolean"})]
 ModalityName = Annotated[str, Field(json_schema_extra={"enum": list(MODALITIES)})]
 
 
