@@ -186,9 +186,7 @@ def _use_cases(rooms: _Rooms) -> UseCases:
         read_text=files.read_text,
         models=models,
         embed=Embed(rooms.embedder, rooms.embedder.count_tokens),
-        embed_media=EmbedMedia(
-            rooms.media, rooms.embedder, rooms.embedder.count_tokens, clock
-        ),
+        embed_media=_embed_media(rooms),
         remember_media=RememberMedia(rooms.media, remember),
         plan=MakePlan(agents, Planner(stores.analyser), rooms.announcer, clock),
         reflect=Reflect(agents, Checker(stores.analyser), rooms.announcer, clock),
@@ -220,6 +218,11 @@ def _components(rooms: _Rooms) -> tuple[Component, ...]:
         opened("announcements", _nothing, rooms.announcer.flush),
         *(Loop(n, run, tools.clock, tools.log).component() for n, run in loops.items()),
     )
+
+
+def _embed_media(rooms: _Rooms) -> EmbedMedia:
+    embedder = rooms.embedder
+    return EmbedMedia(rooms.media, embedder, embedder.count_tokens, rooms.tools.clock)
 
 
 def _later(close: Callable[[], None]) -> Callable[[], Awaitable[None]]:
