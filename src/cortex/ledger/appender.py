@@ -1,8 +1,8 @@
 """The writing end: gives entries their place, durably, and stops at the first doubt."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias, TypeVar
 
 from cortex.foundation.canonical import JsonValue
 from cortex.foundation.clock import Clock
@@ -15,8 +15,9 @@ from cortex.foundation.errors import (
 )
 from cortex.foundation.ids import IdSource
 from cortex.ledger import store
-from cortex.ledger.entry import Commitments, call_draft, event_draft
+from cortex.ledger.entry import Commitments, Draft, call_draft, event_draft, time_text
 from cortex.ledger.errors import LedgerStopped
+from cortex.ledger.gathering import Gatherer
 from cortex.ledger.model import SUBJECT_FORGOTTEN, AgentCall, SystemEvent
 from cortex.ledger.sealing import Sealer
 from cortex.ledger.store import Placed
@@ -24,6 +25,15 @@ from cortex.ledger.subjects import SubjectKeys
 from cortex.storage.sqlite import Connection, Database
 
 T = TypeVar("T")
+
+_CERTAIN = (Unavailable, ValidationError, Conflict, NotFound)
+"""What says for certain that nothing was written; anything else is a doubt."""
+
+Owner: TypeAlias = tuple[str, str]
+"""Tenant and subject whose content it is."""
+
+OwnersKey: TypeAlias = tuple[int, bytes]
+"""Number of a subject's key, and the key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +43,12 @@ class Recorded:
     Attributes:
         entry_id: its id.
         placed: where it lies.
+        time: when it was recorded, RFC 3339 in UTC.
     """
 
     entry_id: str
     placed: Placed
+    time: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +70,70 @@ class AppenderParts:
     entropy: Callable[[int], bytes]
 
 
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """An agent call that was given its id."""
+
+    call: AgentCall
+    entry_id: str
+
+
+@dataclass(slots=True)
+class _Group:
+    """Entries that get their places together.
+
+    Attributes:
+        keys: the subjects' keys that were looked up for it.
+        drafts: what is to be appended.
+        results: for each request its outcome, or the number of its draft.
+    """
+
+    keys: dict[Owner, OwnersKey] = field(default_factory=dict)
+    drafts: list[Draft] = field(default_factory=list)
+    results: list[Recorded | CortexError | int] = field(default_factory=list)
+    _numbers: dict[str, int] = field(default_factory=dict)
+
+    def add(self, draft: Draft) -> None:
+        """Append a draft."""
+        self.results.append(len(self.drafts))
+        self.drafts.append(draft)
+
+    def add_once(self, connection: Connection, draft: Draft) -> None:
+        """Append a draft unless an entry of its id exists; that one stands for it.
+
+        Raises:
+            Conflict: that entry is another tenant's.
+        """
+        number = self._numbers.get(draft.id)
+        if number is not None:
+            _check_owner(draft, self.drafts[number].tenant)
+            self.results.append(number)
+            return
+        found = store.find(connection, draft.id)
+        if found is not None:
+            _check_owner(draft, found[1])
+            placed = found[0]
+            time = time_text(placed.time_us)
+            self.results.append(Recorded(draft.id, placed, time))
+            return
+        self._numbers[draft.id] = len(self.drafts)
+        self.add(draft)
+
+    def append(
+        self, connection: Connection, now_us: int
+    ) -> list[Recorded | CortexError]:
+        """Write the drafts; return what became of each request."""
+        placed = store.append(connection, self.drafts, now_us)
+        # All of a group have one time.
+        time = time_text(placed[0].time_us) if placed else ""
+        return [
+            Recorded(self.drafts[result].id, placed[result], time)
+            if isinstance(result, int)
+            else result
+            for result in self.results
+        ]
+
+
 class Appender:
     """Appends entries; after a storage error it takes no more until restarted."""
 
@@ -65,6 +141,7 @@ class Appender:
         """Take the parts."""
         self._parts = parts
         self._sealer = Sealer(parts.entropy)
+        self._gatherer = Gatherer(parts.database, self._place)
         self.fault: str = ""
 
     async def record(self, call: AgentCall) -> Recorded:
@@ -76,9 +153,8 @@ class Appender:
             StorageFull, Overloaded: it was not recorded; try again later.
         """
         entry_id = self._parts.ids.new()
-        return await self._write(
-            lambda connection: self._record(connection, call, entry_id)
-        )
+        weight = len(call.prompt) + len(call.raw_output)
+        return await self._gather(_Call(call, entry_id), weight)
 
     async def append(self, event: SystemEvent) -> Recorded:
         """Append a system event; the same id again gives the first entry.
@@ -87,18 +163,7 @@ class Appender:
             Conflict: another tenant's entry has that id.
             ValidationError, LedgerStopped, StorageFull, Overloaded: as ``record``.
         """
-        draft = event_draft(event)
-
-        def unit(connection: Connection) -> Recorded:
-            found = store.find(connection, event.id)
-            if found is not None:
-                placed, tenant = found
-                if tenant != event.tenant:
-                    raise Conflict("an entry of that id exists", entry_id=event.id)
-                return Recorded(event.id, placed)
-            return Recorded(event.id, store.append(connection, draft, self._now_us()))
-
-        return await self._write(unit)
+        return await self._gather(event_draft(event))
 
     async def forget(
         self, tenant: str, subject: str, *, actor: str, correlation_id: str = ""
@@ -128,8 +193,9 @@ class Appender:
                 tenant=tenant,
             )
             store.release_slot(connection, slot, self._now_us())
-            placed = store.append(connection, event_draft(event), self._now_us())
-            return Recorded(entry_id, placed)
+            drafts = [event_draft(event)]
+            (placed,) = store.append(connection, drafts, self._now_us())
+            return Recorded(entry_id, placed, time_text(placed.time_us))
 
         recorded = await self._write(unit)
         await self.finish_forgetting()
@@ -149,35 +215,66 @@ class Appender:
         """Take no more entries, and say why."""
         self.fault = self.fault or why
 
+    async def _gather(self, request: "_Call | Draft", weight: int = 0) -> Recorded:
+        if self.fault:
+            raise self._stopped()
+        try:
+            return await self._gatherer.add(request, weight)
+        except _CERTAIN:
+            raise
+        except (CortexError, OSError) as error:
+            raise self._stop_at(error) from error
+
     async def _write(self, unit: Callable[[Connection], T]) -> T:
         if self.fault:
             raise self._stopped()
         try:
             return await self._parts.database.write(unit)
-        except (Unavailable, ValidationError, Conflict, NotFound):
+        except _CERTAIN:
             raise
         except (CortexError, OSError) as error:
-            self.stop(str(error))
-            raise self._stopped() from error
+            raise self._stop_at(error) from error
 
-    def _record(
-        self, connection: Connection, call: AgentCall, entry_id: str
-    ) -> Recorded:
+    def _stop_at(self, error: Exception) -> LedgerStopped:
+        self.stop(str(error))
+        return self._stopped()
+
+    def _place(
+        self, connection: Connection, requests: "Sequence[_Call | Draft]"
+    ) -> list[Recorded | CortexError]:
+        """Give a group its places; what is wrong with one fails that one alone."""
+        group = _Group()
+        for request in requests:
+            try:
+                if isinstance(request, Draft):
+                    group.add_once(connection, request)
+                else:
+                    group.add(self._sealed(connection, request, group.keys))
+            except (ValidationError, Conflict, NotFound) as error:
+                group.results.append(error)
+        return group.append(connection, self._now_us())
+
+    def _sealed(
+        self, connection: Connection, request: "_Call", keys: dict[Owner, OwnersKey]
+    ) -> Draft:
         # Sealing happens here, in the one writer, so that no content is ever sealed
         # under a key that was given up in the meantime.
-        keys = self._parts.keys
-        subject = call.subject or f"agent:{call.agent_name}"
-        slot = store.subject_slot(connection, call.tenant, subject)
+        call = request.call
+        owner = (call.tenant, call.subject or f"agent:{call.agent_name}")
+        slot, key = keys.get(owner) or self._key_of(connection, owner, keys)
+        sealed = self._sealer.seal(_content(call), key, request.entry_id)
+        commitments = Commitments(slot, sealed.sha256, sealed.commitments)
+        return call_draft(call, request.entry_id, commitments, sealed.ciphertext)
+
+    def _key_of(
+        self, connection: Connection, owner: Owner, keys: dict[Owner, OwnersKey]
+    ) -> OwnersKey:
+        slot = store.subject_slot(connection, *owner)
         if slot is None:
-            slot = store.assign_slot(connection, call.tenant, subject)
-            keys.ensure(slot)
-        sealed = self._sealer.seal(_content(call), keys.key(slot), entry_id)
-        name = sealed.sha256
-        commitments = Commitments(slot, name, sealed.commitments)
-        draft = call_draft(call, entry_id, commitments)
-        placed = store.append(connection, draft, self._now_us())
-        store.restore_blobs(connection, [(placed.index, name, sealed.ciphertext)])
-        return Recorded(entry_id, placed)
+            slot = store.assign_slot(connection, *owner)
+            self._parts.keys.ensure(slot)
+        found = keys[owner] = (slot, self._parts.keys.key(slot))
+        return found
 
     def _stopped(self) -> LedgerStopped:
         message = f"the ledger takes no entries: {self.fault}"
@@ -186,6 +283,11 @@ class Appender:
 
     def _now_us(self) -> int:
         return int(self._parts.clock.now() * 1_000_000)
+
+
+def _check_owner(draft: Draft, tenant: str) -> None:
+    if draft.tenant != tenant:
+        raise Conflict("an entry of that id exists", entry_id=draft.id)
 
 
 def _content(call: AgentCall) -> dict[str, JsonValue]:

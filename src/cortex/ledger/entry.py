@@ -12,7 +12,7 @@ serialized anew.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import gmtime
@@ -41,8 +41,9 @@ _INTEGER_MAX = 2**53 - 1
 _FLOAT_PLAIN_MIN = 1e-4
 _FLOAT_PLAIN_MAX = 1e15
 _DEPTH_MAX = 64
-_CALL_FREE = ("context_refs", "latency_ms", "policy_decisions", "usage")
 _CALL_KEPT = ("agent", "latency_ms", "method", "outcome", "run_id", "sealed")
+_PLAIN_KINDS = frozenset((str, bool, type(None)))
+_OUTCOMES = frozenset(Outcome)
 _EVENT_MEMBERS = frozenset(
     ("actor", "correlation_id", "data", "id", "kind", "subject", "tenant")
 )
@@ -69,27 +70,24 @@ class Draft:
 
     Attributes:
         event: canonical bytes of the ``event`` member.
-        id: the entry's id.
-        kind: what it records.
-        tenant: whose it is.
-        run_id: the caller's run.
-        correlation_id: what it is tied to.
-        agent: which agent acted.
-        outcome: how it ended.
-        latency_ms: how long it took.
+        indexed: what searches go by: id, tenant, kind, run, correlation, agent,
+            outcome and latency, None where there is none.
         blobs: bodies kept beside the log, by SHA-256.
     """
 
     event: bytes
-    id: str
-    kind: str
-    tenant: str
-    run_id: str = ""
-    correlation_id: str = ""
-    agent: str = ""
-    outcome: str = ""
-    latency_ms: float | None = None
+    indexed: tuple[str, str, str, *tuple[str | float | None, ...]]
     blobs: tuple[tuple[str, bytes], ...] = ()
+
+    @property
+    def id(self) -> str:
+        """Return the entry's id."""
+        return self.indexed[0]
+
+    @property
+    def tenant(self) -> str:
+        """Return whose it is."""
+        return self.indexed[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,48 +163,49 @@ def time_microseconds(text: str) -> int:
 
 
 def call_draft(
-    call: AgentCall, entry_id: str, commitments: Commitments | None
+    call: AgentCall, entry_id: str, commitments: Commitments, ciphertext: bytes
 ) -> Draft:
     """Return the entry of an agent call; its content is only committed to."""
+    outcome = call.outcome.value
+    confidence, latency = _whole(call.parse_confidence), _whole(call.latency_ms)
+    refs, decisions = list(call.context_refs), list(call.policy_decisions)
+    usage = None if call.usage is None else dict(call.usage)
     data: dict[str, JsonValue] = {
         "agent": call.agent_name,
-        "context_refs": list(call.context_refs),
-        "latency_ms": _whole(call.latency_ms),
+        "context_refs": refs,
+        "latency_ms": latency,
         "method": call.method_name,
         "model": call.model_name,
-        "outcome": call.outcome.value,
+        "outcome": outcome,
         "parse": {
-            "confidence": _whole(call.parse_confidence),
+            "confidence": confidence,
             "ok": call.parse_ok,
             "strategy": call.parse_strategy,
         },
-        "policy_decisions": list(call.policy_decisions),
+        "policy_decisions": decisions,
         "provider": call.provider_name,
         "run_id": call.run_id,
-        "usage": None if call.usage is None else dict(call.usage),
-    }
-    if commitments is not None:
-        data["sealed"] = {
+        "sealed": {
             "commitments": dict(commitments.fields),
             "key": commitments.key,
             "sha256": commitments.sha256,
-        }
+        },
+        "usage": usage,
+    }
     header = _header(entry_id, AGENT_CALL, call.correlation_id, call.actor, call.tenant)
-    free = [data[name] for name in _CALL_FREE]
-    free.append(_whole(call.parse_confidence))
+    free = (refs, latency, decisions, usage, confidence)
     event, blobs = _event(header, data, kept=_CALL_KEPT, free=free)
-    return Draft(
-        event=event,
-        id=entry_id,
-        kind=AGENT_CALL,
-        tenant=call.tenant,
-        run_id=call.run_id,
-        correlation_id=call.correlation_id,
-        agent=call.agent_name,
-        outcome=call.outcome.value,
-        latency_ms=call.latency_ms,
-        blobs=blobs,
+    indexed = (
+        entry_id,
+        call.tenant,
+        AGENT_CALL,
+        call.run_id or None,
+        call.correlation_id or None,
+        call.agent_name or None,
+        outcome,
+        call.latency_ms,
     )
+    return Draft(event, indexed, (*blobs, (commitments.sha256, ciphertext)))
 
 
 def event_draft(event: SystemEvent) -> Draft:
@@ -218,17 +217,17 @@ def event_draft(event: SystemEvent) -> Draft:
     data = dict(event.data)
     encoded, blobs = _event(header, data)
     run_id, agent, outcome = (data.get(k) for k in ("run_id", "agent", "outcome"))
-    return Draft(
-        event=encoded,
-        id=event.id,
-        kind=event.kind,
-        tenant=event.tenant,
-        run_id=run_id if isinstance(run_id, str) else "",
-        correlation_id=event.correlation_id,
-        agent=agent if isinstance(agent, str) else "",
-        outcome=outcome if outcome in set(Outcome) else "",
-        blobs=blobs,
+    indexed = (
+        event.id,
+        event.tenant,
+        event.kind,
+        run_id if isinstance(run_id, str) and run_id else None,
+        event.correlation_id or None,
+        agent if isinstance(agent, str) and agent else None,
+        outcome if isinstance(outcome, str) and outcome in _OUTCOMES else None,
+        None,
     )
+    return Draft(encoded, indexed, blobs)
 
 
 def chain_prefix(index: int, prev: str) -> bytes:
@@ -332,20 +331,26 @@ def _is_plain(value: object, depth: int) -> bool:
     escaped alike. The rest goes the slow way.
     """
     kind = type(value)
-    if kind is str or value is None or kind is bool:
+    if kind in _PLAIN_KINDS:
         return True
     if kind is int:
         return -_INTEGER_MAX <= value <= _INTEGER_MAX  # type: ignore[operator]
     if kind is float:
         return _is_plain_float(value)  # type: ignore[arg-type]
-    if depth and kind is dict:
-        return all(
-            type(key) is str and key.isascii() and _is_plain(item, depth - 1)
-            for key, item in value.items()  # type: ignore[attr-defined]
-        )
-    if depth and kind is list:
-        return all(_is_plain(item, depth - 1) for item in value)  # type: ignore[attr-defined]
-    return False
+    if kind is dict and depth:
+        return _are_plain_keys(value) and _are_plain(value.values(), depth - 1)  # type: ignore[attr-defined, arg-type]
+    return kind is list and depth > 0 and _are_plain(value, depth - 1)  # type: ignore[arg-type]
+
+
+def _are_plain(values: Iterable[object], depth: int) -> bool:
+    for value in values:
+        if type(value) is not str and not _is_plain(value, depth):
+            return False
+    return True
+
+
+def _are_plain_keys(keys: Iterable[object]) -> bool:
+    return all(type(key) is str and key.isascii() for key in keys)
 
 
 def _is_plain_float(value: float) -> bool:

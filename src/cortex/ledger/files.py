@@ -6,6 +6,7 @@ from pathlib import Path
 from cortex.storage.connections import sync_directory
 
 _MODE = 0o600
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 
 
 def write_file(path: Path, data: bytes, *, sync: bool = True) -> None:
@@ -13,20 +14,19 @@ def write_file(path: Path, data: bytes, *, sync: bool = True) -> None:
 
     Without ``sync`` it survives a crash of the process but not a power cut.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         _create(partial, data, sync=sync)
         partial.replace(path)
-    finally:
+    except BaseException:
         partial.unlink(missing_ok=True)
+        raise
     if sync:
         sync_directory(path.parent)
 
 
 def create_file(path: Path, data: bytes) -> bool:
     """Create a file durably; return False, changing nothing, if it exists."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         _create(partial, data, sync=True)
@@ -57,8 +57,11 @@ def sync_file(path: Path) -> None:
 
 
 def _create(path: Path, data: bytes, *, sync: bool) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-    descriptor = os.open(path, flags, _MODE)
+    try:
+        descriptor = os.open(path, _CREATE, _MODE)
+    except FileNotFoundError:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, _CREATE, _MODE)
     try:
         view = memoryview(data)
         while view:

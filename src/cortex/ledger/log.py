@@ -13,7 +13,6 @@ from cortex.ledger.appender import Appender, AppenderParts, Recorded
 from cortex.ledger.archive import Archive
 from cortex.ledger.beat import Beat
 from cortex.ledger.checkpoint import SignedCheckpoint
-from cortex.ledger.entry import time_text
 from cortex.ledger.errors import KeyUnusable, LedgerTampered, NoteInvalid
 from cortex.ledger.keys import KeyFolder, SigningKeys, system_entropy
 from cortex.ledger.model import (
@@ -82,6 +81,7 @@ class Ledger:
     ) -> None:
         """Put the parts together; ``open`` is the way to get a usable ledger."""
         self.paths = paths
+        self._told_path = str(paths.root)
         self._options = options
         self._context = context
         folder = KeyFolder(paths.keys, entropy=context.entropy)
@@ -301,8 +301,8 @@ class Ledger:
             entry_id=recorded.entry_id,
             index=placed.index,
             entry_hash=placed.hash.hex(),
-            recorded_at=time_text(placed.time_us),
-            ledger_path=str(self.paths.root),
+            recorded_at=recorded.time,
+            ledger_path=self._told_path,
             run_id=run_id,
             proof=proof,
         )

@@ -51,6 +51,24 @@ def tree_root(hashes: Sequence[bytes]) -> bytes:
     return layer[0]
 
 
+def subtree_layers(hashes: Sequence[bytes]) -> list[list[bytes]]:
+    """Return the complete subtrees over hashes, level by level, the hashes first.
+
+    Made once, they give every node below without hashing anything again.
+    """
+    sha256 = hashlib.sha256
+    layers = [list(hashes)]
+    while len(layers[-1]) > 1:
+        pairs = iter(layers[-1])
+        layers.append(
+            [
+                sha256(b"\x01" + left + right).digest()
+                for left, right in zip(pairs, pairs, strict=False)
+            ]
+        )
+    return layers
+
+
 class CompactRange:
     """The few hashes that stand for a whole tree while leaves are appended.
 

@@ -108,4 +108,4 @@ def unseal(ciphertext: bytes, key: bytes, entry_id: str) -> dict[str, JsonValue]
 def commitment(value: JsonValue, salt: bytes) -> str:
     """Return the commitment to one field, hexadecimal."""
     data = value.encode() if isinstance(value, str) else canonical_bytes(value)
-    return hmac.digest(salt, data, hashlib.sha256).hex()
+    return hmac.digest(salt, data, "sha256").hex()

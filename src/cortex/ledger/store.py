@@ -66,8 +66,10 @@ def size(connection: Connection) -> int:
     return 0 if last is None else last.index + 1
 
 
-def append(connection: Connection, draft: Draft, now_us: int) -> Placed:
-    """Give a draft its place at the end and store it.
+def append(
+    connection: Connection, drafts: Sequence[Draft], now_us: int
+) -> list[Placed]:
+    """Give drafts their places at the end and store them.
 
     The last entry is read from the file each time: another process may have written,
     or a group of writes may have been undone. Time never goes back.
@@ -77,28 +79,20 @@ def append(connection: Connection, draft: Draft, now_us: int) -> Placed:
         (0, NO_PREVIOUS) if last is None else (last.index + 1, last.hash.hex())
     )
     time_us = now_us if last is None else max(now_us, last.time_us)
-    body = leaf_bytes(index, prev, time_text(time_us), draft.event)
-    digest = leaf_hash(body)
-    connection.execute(_SQL["insert_leaf"], (index, body))
-    connection.execute(
-        _SQL["insert_entry"],
-        (
-            index,
-            digest,
-            time_us,
-            draft.id,
-            draft.tenant,
-            draft.kind,
-            draft.run_id or None,
-            draft.correlation_id or None,
-            draft.agent or None,
-            draft.outcome or None,
-            draft.latency_ms,
-        ),
-    )
-    for name, blob in draft.blobs:
-        connection.execute(_SQL["insert_blob"], (index, name, blob))
-    return Placed(index, digest, time_us)
+    time = time_text(time_us)
+    leaves, entries, blobs, placed = [], [], [], []
+    for draft in drafts:
+        body = leaf_bytes(index, prev, time, draft.event)
+        digest = leaf_hash(body)
+        leaves.append((index, body))
+        entries.append((index, digest, time_us, *draft.indexed))
+        blobs += [(index, name, blob) for name, blob in draft.blobs]
+        placed.append(Placed(index, digest, time_us))
+        index, prev = index + 1, digest.hex()
+    connection.executemany(_SQL["insert_leaf"], leaves)
+    connection.executemany(_SQL["insert_entry"], entries)
+    connection.executemany(_SQL["insert_blob"], blobs)
+    return placed
 
 
 def find(connection: Connection, entry_id: str) -> tuple[Placed, str] | None:

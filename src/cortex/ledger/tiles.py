@@ -231,24 +231,22 @@ class TileEdge:
         return CompactRange(self.size, peaks)
 
 
-def node_in_tile(hashes: Sequence[bytes], level: int, index: int) -> bytes:
-    """Return the node ``level`` above the tile's hashes, the index-th from its left."""
-    start = index << level
-    return tree_root(hashes[start : start + (1 << level)])
-
-
 def tile_node(
-    size: int, read: Callable[[Tile], Sequence[bytes]], level: int, index: int
+    size: int, read: Callable[[Tile], Sequence[Sequence[bytes]]], level: int, index: int
 ) -> bytes:
     """Return the hash of a complete subtree of a tree of ``size`` from its tiles.
 
-    ``read`` gives the hashes of a tile; it is asked for one tile only.
+    ``read`` gives the layers of a tile; it is asked for one tile only.
+
+    Raises:
+        ProofInvalid: the tile is too short.
     """
     tile_level, within = divmod(level, TILE_HEIGHT)
     number, place = divmod(index << within, TILE_WIDTH)
     width = width_at(tile_level, number, size)
-    hashes = read(Tile(tile_level, number, width))
-    if len(hashes) < place + (1 << within):
+    layers = read(Tile(tile_level, number, width))
+    at = place >> within
+    if len(layers) <= within or len(layers[within]) <= at:
         message = f"tile {number} of level {tile_level} is too short"
         raise ProofInvalid(message, field="tile")
-    return node_in_tile(hashes, within, place >> within)
+    return layers[within][at]

@@ -1,11 +1,13 @@
 """Tiles and bundles as files, in the layout that any tlog-tiles client reads."""
 
 import shutil
+import threading
 from collections import OrderedDict
 from pathlib import Path
 
 from cortex.ledger.errors import LedgerTampered, ProofInvalid
 from cortex.ledger.files import read_file, sync_file, write_file
+from cortex.ledger.merkle import subtree_layers
 from cortex.ledger.tiles import (
     CHECKPOINT_PATH,
     TILE_WIDTH,
@@ -20,7 +22,8 @@ from cortex.ledger.tiles import (
 from cortex.storage.connections import sync_directory
 
 TILES_CACHED = 256
-"""Full tiles kept in memory: 256 x 8 KiB, enough for proofs over recent entries."""
+"""Tiles kept in memory with the nodes above their hashes: 256 x 34 KiB, all that a
+proof needs of the upper levels and the entries asked for lately."""
 
 
 class TileStore:
@@ -34,7 +37,8 @@ class TileStore:
     def __init__(self, root: Path) -> None:
         """Take the folder; it is made at the first write."""
         self.root = root
-        self._cache: OrderedDict[Tile, list[bytes]] = OrderedDict()
+        self._cache: OrderedDict[Tile, list[list[bytes]]] = OrderedDict()
+        self._lock = threading.Lock()
         self._partial_at: dict[int, Tile] = {}
 
     def write(self, tile: Tile, data: bytes) -> None:
@@ -45,7 +49,8 @@ class TileStore:
                 return
             self._partial_at[tile.level] = tile
         write_file(path, data, sync=False)
-        self._cache.pop(tile, None)
+        with self._lock:
+            self._cache.pop(tile, None)
         if tile.width == TILE_WIDTH:
             partials = path.with_name(f"{path.name}.p")
             shutil.rmtree(partials, ignore_errors=True)
@@ -60,25 +65,11 @@ class TileStore:
         Raises:
             LedgerTampered: it is missing or has the wrong length.
         """
-        known = self._cache.get(tile)
-        if known is not None:
-            self._cache.move_to_end(tile)
-            return known
-        data = self.read(tile)
-        if data is None and tile.width < TILE_WIDTH:
-            return self.hashes(Tile(tile.level, tile.index))[: tile.width]
-        try:
-            hashes = decode_tile(data or b"", tile.width)
-        except ProofInvalid as error:
-            message = f"the tile {tile.path()} is missing or has the wrong length"
-            raise LedgerTampered(message, hint="Run: cortex ledger verify") from error
-        if tile.width == TILE_WIDTH:
-            self._remember(tile, hashes)
-        return hashes
+        return self._layers(tile)[0][: tile.width]
 
     def node(self, size: int, level: int, index: int) -> bytes:
         """Return the hash of a complete subtree within the published ``size``."""
-        return tile_node(size, self.hashes, level, index)
+        return tile_node(size, self._layers, level, index)
 
     def entries(self, index: int, size: int) -> list[bytes] | None:
         """Return the entries of a bundle in a log of ``size``; None: it is not here.
@@ -121,7 +112,23 @@ class TileStore:
         for folder in sorted(folders, reverse=True):
             sync_directory(folder)
 
-    def _remember(self, tile: Tile, hashes: list[bytes]) -> None:
-        self._cache[tile] = hashes
-        if len(self._cache) > TILES_CACHED:
-            self._cache.popitem(last=False)
+    def _layers(self, tile: Tile) -> list[list[bytes]]:
+        """Return the layers of a tile, or of the full one that replaced it."""
+        with self._lock:
+            known = self._cache.get(tile)
+            if known is not None:
+                self._cache.move_to_end(tile)
+                return known
+        data = self.read(tile)
+        if data is None and tile.width < TILE_WIDTH:
+            return self._layers(Tile(tile.level, tile.index))
+        try:
+            layers = subtree_layers(decode_tile(data or b"", tile.width))
+        except ProofInvalid as error:
+            message = f"the tile {tile.path()} is missing or has the wrong length"
+            raise LedgerTampered(message, hint="Run: cortex ledger verify") from error
+        with self._lock:
+            self._cache[tile] = layers
+            if len(self._cache) > TILES_CACHED:
+                self._cache.popitem(last=False)
+        return layers

@@ -137,6 +137,14 @@ class Database:
         with span("store.write", file=self.path.name):
             return cast("T", await self._open_writer().submit(unit))
 
+    def submit(self, unit: Callable[[Connection], T]) -> "asyncio.Future[T]":
+        """Queue ``unit`` as ``write`` does; the future resolves when it is durable.
+
+        Raises:
+            Overloaded, StorageClosed: it was not queued.
+        """
+        return self._open_writer().submit(unit)
+
     async def read(self, query: Callable[[Connection], T]) -> T:
         """Run ``query`` on a read thread, in one snapshot; return what it returns.
 
