@@ -454,7 +454,7 @@ def test_old_entries_move_to_the_archive_and_back(serve, tmp_path):
     assert again.stop() == 0
     back = cortex(home, "restore", "--archive", str(cold), "--json")
     assert json.loads(back.stdout)["restored"] == 256
-    assert cortex(home, "archive", "--archive", "s3://bucket").returncode == 2
+    assert cortex(home, "archive", "--archive", "gs://bucket").returncode == 2
 
 
 @pytest.fixture

@@ -112,6 +112,7 @@ def compose(
         raise ValidationError(message, field="encryption.key")
     stores = open_stores(settings, tools.clock, tools.ids, ranking)
     counters = Counters(tools.clock)
+    announcer = Announcer(stores.database, clock=tools.clock, ids=tools.ids)
     rooms = _Rooms(
         settings=settings,
         tools=tools,
@@ -119,8 +120,8 @@ def compose(
         embedder=open_embedding(settings, counters, tools.clock, tools.metrics),
         media=open_media(settings, tools),
         counters=counters,
-        announcer=Announcer(stores.database, clock=tools.clock, ids=tools.ids),
-        trust=Trust(settings, stores, tools),
+        announcer=announcer,
+        trust=Trust(settings, stores, tools, announcer.tell),
         observing=Observing(settings, tools),
     )
     entrance = Entrance(
@@ -314,14 +315,7 @@ def _health(rooms: _Rooms) -> Health:
         return {"model": info.name, "space": info.space, "degraded": info.degraded}
 
     async def audit_ledger() -> Mapping[str, JsonValue]:
-        state = rooms.trust.room.ledger.health()
-        facts: dict[str, JsonValue] = {
-            "entries": state.size,
-            "published": state.published,
-        }
-        if state.status != "ok":
-            facts |= {"degraded": True, "reason": state.reason}
-        return facts
+        return rooms.trust.health()
 
     checks: dict[str, Check] = {
         "database": database,

@@ -1,30 +1,39 @@
 """The ledger and what feeds it: every event of the outbox becomes an entry, once."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 from cortex.app import Loop, opened
 from cortex.bootstrap.archives import archive_at
 from cortex.bootstrap.stores import Stores
 from cortex.bootstrap.tools import Tools
+from cortex.bootstrap.witnesses import witness_clients
 from cortex.bus.events import Event
+from cortex.foundation.canonical import JsonValue
 from cortex.foundation.errors import CortexError
 from cortex.foundation.lifecycle import Component
+from cortex.foundation.tenancy import DEFAULT_TENANT
+from cortex.ledger.cosigning import Cosigning
 from cortex.ledger.log import Ledger, LedgerContext
 from cortex.ledger.options import LedgerOptions
-from cortex.ledger.verdicts import Verdict
+from cortex.ledger.pins import PinFolder
+from cortex.ledger.selfcheck import SelfCheck
+from cortex.ledger.upkeep import Moved
+from cortex.ledger.verdicts import Verification
 from cortex.settings import Settings
 from cortex.storage.relay import Relay
-from cortex.usecases.audit import Audit, LedgerRoom
+from cortex.usecases.audit import ROTATED, Audit, LedgerRoom, Tell
 from cortex.usecases.follow import Follow
+from cortex.usecases.model import CallContext
 
 LEDGER_UPKEEP_SECONDS = 60.0
 """Between two looks at rotation, archive and snapshots."""
 
-VERIFY_SECONDS = 900.0
-"""Between two verifications of the whole ledger: 300 000 entries take a second."""
-
 EVENTS_TOGETHER = 128
 """Events recorded at once: they share the ledger's commits."""
+
+ACTOR = "cortex"
+"""Who moves entries outwards when they are old."""
 
 RELAY_NAME = "ledger"
 """Name of the cursor; it stays over releases."""
@@ -33,18 +42,23 @@ RELAY_NAME = "ledger"
 class Trust:
     """The open ledger of a process, its relay and its background work."""
 
-    def __init__(self, settings: Settings, stores: Stores, tools: Tools) -> None:
+    def __init__(
+        self, settings: Settings, stores: Stores, tools: Tools, tell: Tell
+    ) -> None:
         """Nothing is opened yet."""
         self._home = settings.home_folder
         pins = settings.ledger_pins or self._home / "pins"
         self._pins = pins.expanduser()
         self._archive = archive_at(settings.ledger_archive)
+        self._witnesses = witness_clients(settings.ledger_witnesses)
+        self._tell = tell
+        self._cosigning: dict[str, Cosigning] = {}
         self._clock = tools.clock
         self._ids = tools.ids
         self._log = tools.log
         self._watch = tools.watch
         self.room = LedgerRoom()
-        self.audit = Audit(self.room)
+        self.audit = Audit(self.room, tell)
         self._relay: Relay[Event] = Relay(
             stores.database, Event.from_json, clock=tools.clock
         )
@@ -60,8 +74,31 @@ class Trust:
             self._loop("ledger-heads", self._heads),
             self._loop("ledger-upkeep", self._upkeep),
             self._loop("ledger-verifier", self._verifier),
+            *(
+                self._loop(f"ledger-witness-{number}", partial(self._cosign, url))
+                for number, url in enumerate(self._witnesses)
+            ),
             self._loop("relay", self._relay.run),
         )
+
+    def health(self) -> Mapping[str, JsonValue]:
+        """Return whether the ledger can be relied on, and which witnesses sign.
+
+        Raises:
+            Unavailable: it did not open.
+        """
+        state = self.room.ledger.health()
+        facts: dict[str, JsonValue] = {
+            "entries": state.size,
+            "published": state.published,
+        }
+        if state.status != "ok":
+            facts |= {"degraded": True, "reason": state.reason}
+        if self._witnesses:
+            facts["witnesses"] = len(self._witnesses)
+            faults = [known.fault for known in self._cosigning.values() if known.fault]
+            facts["witnesses_failing"] = len(faults)
+        return facts
 
     def _loop(self, name: str, run: Callable[[], Awaitable[None]]) -> Component:
         return Loop(name, run, self._clock, self._log).component()
@@ -95,17 +132,34 @@ class Trust:
         while True:
             await self._clock.sleep(LEDGER_UPKEEP_SECONDS)
             if not self.room.fault:
-                await self.room.ledger.upkeep.run()
+                self._announce(await self.room.ledger.upkeep.run())
+
+    def _announce(self, moved: Moved) -> None:
+        for target, count, index in (
+            ("bundles", moved.rotated, moved.rotated_to),
+            ("archive", moved.archived, moved.archived_to),
+        ):
+            if count:
+                data: dict[str, JsonValue] = {
+                    "index": index,
+                    "count": count,
+                    "target": target,
+                }
+                context = CallContext(self._ids.new(), ACTOR)
+                self._tell(ROTATED, (DEFAULT_TENANT, target), data, context)
 
     async def _verifier(self) -> None:
         """Look for tampering from time to time, and report it as an intrusion."""
-        while True:
-            await self._clock.sleep(VERIFY_SECONDS)
-            if self.room.fault:
-                continue
-            found = await self.room.ledger.verify()
-            if found.verdict is Verdict.TAMPERED:
-                self._watch.tampering("ledger", found.reason.value, found.index)
-                self._log.error(
-                    "ledger tampered", reason=found.reason.value, index=found.index
-                )
+        if not self.room.fault:
+            pins = PinFolder(self._pins)
+            await SelfCheck(self.room.ledger, pins, self._clock, self._alarm).run()
+
+    def _alarm(self, found: Verification) -> None:
+        self._watch.tampering("ledger", found.reason.value, found.index)
+        self._log.error("ledger tampered", reason=found.reason.value, index=found.index)
+
+    async def _cosign(self, url: str) -> None:
+        if not self.room.fault:
+            ledger, client = self.room.ledger, self._witnesses[url]
+            self._cosigning[url] = Cosigning(ledger, client, self._clock)
+            await self._cosigning[url].run()

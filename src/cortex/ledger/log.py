@@ -74,12 +74,14 @@ class Ledger:
         reading: single entries, their content, and searches.
         upkeep: rotation, archive, restore and snapshots.
         rotation: changing the signing key.
+        finding: tampering that a verification found and nobody repaired yet.
     """
 
     def __init__(
         self, paths: LedgerPaths, options: LedgerOptions, context: LedgerContext
     ) -> None:
         """Put the parts together; ``open`` is the way to get a usable ledger."""
+        self.finding: Verification | None = None
         self.paths = paths
         self._told_path = str(paths.root)
         self._options = options
@@ -208,7 +210,10 @@ class Ledger:
         return await self._beat.publish()
 
     async def attach(self, signed: SignedCheckpoint) -> bool:
-        """Show the newest head with further signatures; False: a newer one is out."""
+        """Keep a head's further signatures, and show them if it is still the newest.
+
+        Returns whether it is; else ``reading.cosigned`` gives it.
+        """
         return await self._publisher.attach(signed)
 
     def checkpoint(self) -> SignedCheckpoint:
@@ -252,7 +257,7 @@ class Ledger:
         """Return whether the ledger takes entries and signs heads."""
         size = self._database.read_inline(store.size)
         head = self._database.read_inline(store.newest_head)
-        reason = self._appender.fault or self._beat.fault
+        reason = self._appender.fault or self._beat.fault or _told(self.finding)
         status = "degraded" if reason else "ok"
         return LedgerHealth(status, size, 0 if head is None else head.size, reason)
 
@@ -306,3 +311,10 @@ class Ledger:
             run_id=run_id,
             proof=proof,
         )
+
+
+def _told(finding: Verification | None) -> str:
+    if finding is None:
+        return ""
+    place = "" if finding.index is None else f" from entry {finding.index} on"
+    return f"tampered with{place}: {finding.detail}"

@@ -102,7 +102,7 @@ class Publisher:
                 os.close(descriptor)
 
     async def attach(self, signed: SignedCheckpoint) -> bool:
-        """Show a head again with further signatures, if it is still the newest."""
+        """Keep further signatures of a head; show it if it is still the newest."""
         async with self._turn:
             descriptor = await asyncio.to_thread(self._take_lock)
             try:
@@ -136,13 +136,23 @@ class Publisher:
 
     async def _attach(self, signed: SignedCheckpoint) -> bool:
         database = self._parts.database
-        last = database.read_inline(store.newest_head)
-        if last is None or (last.size, last.root) != (signed.size, signed.root):
+        known = database.read_inline(_head_reader(signed.size))
+        if known is None or known.root != signed.root:
             return False
-        head = StoredHead(last.size, last.root, signed.encode(), last.signed_us)
-        await database.write(lambda connection: store.replace_note(connection, head))
-        await asyncio.to_thread(self._show, signed)
-        return True
+        merged = _merged(parse_checkpoint(known.note), signed)
+        head = StoredHead(known.size, known.root, merged.encode(), known.signed_us)
+
+        def unit(connection: Connection) -> bool:
+            store.replace_note(connection, head)
+            if store.mark(connection, store.COSIGNED) < head.size:
+                store.set_mark(connection, store.COSIGNED, head.size)
+            newest = store.newest_head(connection)
+            return newest is not None and newest.size == head.size
+
+        is_newest = await database.write(unit)
+        if is_newest:
+            await asyncio.to_thread(self._show, merged)
+        return is_newest
 
     async def _show_again(self, last: StoredHead) -> SignedCheckpoint:
         shown = self._shown
@@ -328,6 +338,20 @@ def _first_hashes(tile: Tile, tiles: TileStore) -> list[bytes]:
 
 def _reader(name: str) -> Callable[[Connection], int]:
     return lambda connection: store.mark(connection, name)
+
+
+def _head_reader(size: int) -> Callable[[Connection], StoredHead | None]:
+    return lambda connection: store.head_at(connection, size)
+
+
+def _merged(known: SignedCheckpoint, signed: SignedCheckpoint) -> SignedCheckpoint:
+    """Return a head with the signatures of both; a witness's newest line counts."""
+    told = {(line.name, line.key_id) for line in signed.note.signatures}
+    kept = [
+        line for line in known.note.signatures if (line.name, line.key_id) not in told
+    ]
+    note = Note(known.note.text, (*kept, *signed.note.signatures))
+    return SignedCheckpoint(known.checkpoint, note)
 
 
 def _range_reader(

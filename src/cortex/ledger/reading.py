@@ -30,7 +30,7 @@ from cortex.ledger.notes import encode64
 from cortex.ledger.options import QUERY_LIMIT_MAX
 from cortex.ledger.proof import LogProof
 from cortex.ledger.sealing import unseal
-from cortex.ledger.store import Placed
+from cortex.ledger.store import Placed, StoredHead
 from cortex.ledger.stored import StoredLedger
 from cortex.ledger.subjects import SubjectKeys
 from cortex.ledger.tilestore import TileStore
@@ -103,6 +103,22 @@ class Reading:
         head = self._database.read_inline(store.newest_head)
         if head is None:
             raise EntryNotFound("no checkpoint is signed yet", hint="Try again soon.")
+        return parse_checkpoint(head.note)
+
+    def cosigned(self) -> SignedCheckpoint:
+        """Return the newest head that a witness cosigned.
+
+        Raises:
+            EntryNotFound: none was cosigned yet.
+        """
+
+        def read(connection: Connection) -> StoredHead | None:
+            return store.head_at(connection, store.mark(connection, store.COSIGNED))
+
+        head = self._database.read_inline(read)
+        if head is None:
+            message = "no checkpoint is cosigned yet"
+            raise EntryNotFound(message, hint="Name witnesses: CORTEX_LEDGER_WITNESSES")
         return parse_checkpoint(head.note)
 
     def inclusion(self, index: int) -> InclusionProof:

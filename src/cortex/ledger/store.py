@@ -21,6 +21,9 @@ HOT_FROM = "hot_from"
 ARCHIVED_TO = "archived_to"
 """Mark: bundles below this entry have left the disk for the archive."""
 
+COSIGNED = "cosigned"
+"""Mark: size of the newest head that a witness cosigned."""
+
 
 @dataclass(frozen=True, slots=True)
 class Placed:
@@ -170,6 +173,12 @@ def head_root(connection: Connection, size: int) -> bytes | None:
     """Return the root of the head of that size, or None if none was signed or kept."""
     row = connection.execute(_SQL["head_root"], (size,)).fetchone()
     return None if row is None else bytes(row[0])
+
+
+def head_at(connection: Connection, size: int) -> StoredHead | None:
+    """Return the head of that size, or None if none was signed or kept."""
+    row = connection.execute(_SQL["head_at"], (size,)).fetchone()
+    return None if row is None else StoredHead(*row)
 
 
 def insert_head(connection: Connection, head: StoredHead) -> None:

@@ -36,11 +36,15 @@ class Moved:
         rotated: entries that left the database for bundles.
         archived: entries that left the disk for the archive.
         snapshot: size of the snapshot made, 0 for none.
+        rotated_to: entries below it have left the database.
+        archived_to: entries below it have left the disk.
     """
 
     rotated: int = 0
     archived: int = 0
     snapshot: int = 0
+    rotated_to: int = 0
+    archived_to: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,8 @@ class Upkeep:
             await self._thin_heads()
             # Last, for it may meet a store that does not answer.
             archived = await self._archive()
-        return Moved(rotated, archived, snapshot)
+        marks = self._parts.database.read_inline(_moved_to)
+        return Moved(rotated, archived, snapshot, *marks)
 
     async def restore(self, start: int, stop: int) -> int:
         """Bring archived bundles that cover ``[start, stop)`` back; return entries.
@@ -276,6 +281,10 @@ def _restorer(found: Bundle) -> Callable[[Connection], None]:
 
 def _archived_to(connection: Connection) -> int:
     return store.mark(connection, store.ARCHIVED_TO)
+
+
+def _moved_to(connection: Connection) -> tuple[int, int]:
+    return store.mark(connection, store.HOT_FROM), _archived_to(connection)
 
 
 def _head_root_reader(size: int) -> Callable[[Connection], bytes | None]:

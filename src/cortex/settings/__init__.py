@@ -214,6 +214,10 @@ class Settings(BaseSettings):
     )
     trace: Trace = Field(default_factory=Trace, description="Which traces are kept.")
 
+    ledger_witnesses: dict[str, str] = Field(
+        default_factory=dict,
+        description="Verifier keys of witnesses that cosign each head, by URL.",
+    )
     ledger_archive: str = Field(
         default="",
         description="Folder, file:// URL or s3://BUCKET/PREFIX that entries of the "

@@ -44,14 +44,25 @@ class Announcer:
         context: CallContext,
     ) -> None:
         """Announce; returns at once. ``data`` holds ids and counts, never content."""
+        named = {"namespace": namespace.name, "actor": context.actor, **data}
+        self.tell(type_, (namespace.tenant, namespace.name), named, context)
+
+    def tell(
+        self,
+        type_: str,
+        about: tuple[str, str],
+        data: Mapping[str, JsonValue],
+        context: CallContext,
+    ) -> None:
+        """Announce what is of no namespace; ``about``: a tenant and a subject."""
         event = Event(
             id=self._ids.new(),
             type=type_,
             source=SOURCE,
             time=self._clock.now(),
-            subject=namespace.name,
-            tenant=namespace.tenant,
-            data={"namespace": namespace.name, "actor": context.actor, **data},
+            subject=about[1],
+            tenant=about[0],
+            data=data,
             correlation_id=context.correlation_id,
             traceparent=context.traceparent,
         )

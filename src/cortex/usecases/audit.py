@@ -5,13 +5,14 @@ audit calls are refused until it is repaired.
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import orjson
 
 from cortex.bus.events import Event
+from cortex.bus.registry import EVENT_TEXT_CHARACTERS_MAX
 from cortex.foundation.canonical import JsonValue
 from cortex.foundation.errors import NotFound, Overloaded, Unavailable, ValidationError
 from cortex.foundation.tenancy import Principal
@@ -47,6 +48,14 @@ entries a wait."""
 
 CONTENT_READ = "audit.content_read"
 """Kind of the entry that says who read the sealed content of another."""
+
+RECORDED = "audit.recorded"
+ROTATED = "audit.rotated"
+OWN_EVENTS = frozenset((RECORDED, ROTATED))
+"""Events that tell of the ledger itself: to record them would never end."""
+
+Tell = Callable[[str, tuple[str, str], Mapping[str, JsonValue], CallContext], None]
+"""Announces an event of a tenant about a subject; returns at once."""
 
 _MALFORMED = "an entry that is stored cannot be read"
 _VERIFY_HINT = "Run: cortex ledger verify"
@@ -100,9 +109,15 @@ class ProvenEntry:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """Record, search, prove and verify; each caller within its tenant."""
+    """Record, search, prove and verify; each caller within its tenant.
+
+    Attributes:
+        room: where the ledger is.
+        tell: announces what was recorded; nobody hears of it without.
+    """
 
     room: LedgerRoom
+    tell: Tell | None = None
 
     async def record(
         self,
@@ -125,6 +140,7 @@ class Audit:
         )
         ledger = self.room.ledger
         receipt = await ledger.record(owned, published=published)
+        self._announce(owned, receipt, context)
         # Where the data folder lies on this machine is nobody's business.
         return replace(receipt, ledger_path=ledger.paths.root.name)
 
@@ -175,9 +191,13 @@ class Audit:
         """Return the tenant's numbers."""
         return await self.room.ledger.stats(principal.tenant)
 
-    async def checkpoint(self) -> SignedCheckpoint:
-        """Return the newest signed head; ``NotFound`` before the first."""
-        return self.room.ledger.checkpoint()
+    async def checkpoint(self, *, cosigned: bool = False) -> SignedCheckpoint:
+        """Return the newest signed head; ``NotFound`` before the first.
+
+        ``cosigned``: the newest that a witness cosigned.
+        """
+        ledger = self.room.ledger
+        return ledger.reading.cosigned() if cosigned else ledger.checkpoint()
 
     async def inclusion(self, principal: Principal, index: int, /) -> ProvenEntry:
         """Return the proof that an entry is in the newest tree."""
@@ -224,7 +244,12 @@ class Audit:
         return await asyncio.to_thread(published_file, root, path)
 
     async def keep(self, event: Event) -> None:
-        """Record an event of the outbox; the same one twice counts once."""
+        """Record an event of the outbox; the same one twice counts once.
+
+        What the ledger says of itself is passed over: it is about an entry already.
+        """
+        if event.type in OWN_EVENTS:
+            return
         actor = event.data.get("actor")
         await self.room.ledger.append(
             SystemEvent(
@@ -237,6 +262,22 @@ class Audit:
                 tenant=event.tenant,
             )
         )
+
+    def _announce(
+        self, call: AgentCall, receipt: Receipt, context: CallContext
+    ) -> None:
+        if self.tell is None:
+            return
+        data: dict[str, JsonValue] = {
+            "entry_id": receipt.entry_id,
+            "index": receipt.index,
+            "entry_hash": receipt.entry_hash,
+            "run_id": call.run_id[:EVENT_TEXT_CHARACTERS_MAX],
+            "agent_name": call.agent_name[:EVENT_TEXT_CHARACTERS_MAX],
+        }
+        about = (call.tenant, receipt.entry_id)
+        told = replace(context, correlation_id=call.correlation_id)
+        self.tell(RECORDED, about, data, told)
 
     async def shred(self, tenant: str, subject: str, context: CallContext) -> None:
         """Destroy the key to a person's recorded content, if any was recorded."""

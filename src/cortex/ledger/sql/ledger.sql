@@ -54,6 +54,9 @@ SELECT size, root, note, signed_us FROM heads ORDER BY size DESC LIMIT 1
 -- name: head_root
 SELECT root FROM heads WHERE size = ?
 
+-- name: head_at
+SELECT size, root, note, signed_us FROM heads WHERE size = ?
+
 -- name: all_heads
 SELECT size, note FROM heads ORDER BY size
 
@@ -66,6 +69,7 @@ UPDATE heads SET note = ? WHERE size = ? AND root = ?
 -- name: thin_heads
 DELETE FROM heads WHERE signed_us < ? AND size % ? <> 0
     AND size < (SELECT max(size) FROM heads)
+    AND size <> coalesce((SELECT value FROM marks WHERE name = 'cosigned'), -1)
 
 -- name: find_subject
 SELECT slot FROM subjects WHERE tenant = ? AND name = ?

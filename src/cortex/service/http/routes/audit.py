@@ -124,10 +124,12 @@ class AuditRoutes:
         caller.require(Scope.AUDIT)
         return json_answer(wire.stats(await self._audit.stats(caller.principal)))
 
-    async def checkpoint(self, caller: Admitted) -> Response:
+    async def checkpoint(
+        self, caller: Admitted, query: Annotated[wire.CheckpointQuery, Query()]
+    ) -> Response:
         """Return the newest signed head (c2sp.org/tlog-checkpoint)."""
         caller.require(Scope.AUDIT)
-        signed = await self._audit.checkpoint()
+        signed = await self._audit.checkpoint(cosigned=query.cosigned)
         return Response(signed.encode(), media_type=NOTE)
 
     async def inclusion(self, index: EntryIndex, caller: Admitted) -> Response:

@@ -201,6 +201,14 @@ class EntriesQuery(LogQuery):
         )
 
 
+class CheckpointQuery(Wire):
+    """GET /audit/checkpoint."""
+
+    cosigned: Annotated[
+        bool, Field(description="The newest head that a witness cosigned.")
+    ] = False
+
+
 class ConsistencyQuery(Wire):
     """GET /audit/proof/consistency."""
 
