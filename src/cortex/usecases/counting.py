@@ -8,6 +8,8 @@ from cortex.memory.model import Forgotten, NewMemory, Query, Recalled, Selection
 from cortex.telemetry.metrics import Metrics
 from cortex.usecases.catalog import UseCases
 from cortex.usecases.model import BuiltContext, CallContext, ContextRequest
+from cortex.usecases.plan import PlanMade, PlanRequest
+from cortex.usecases.reflect import Reflected, ReflectRequest
 
 
 def counted(use_cases: UseCases, metrics: Metrics) -> UseCases:
@@ -20,6 +22,8 @@ def counted(use_cases: UseCases, metrics: Metrics) -> UseCases:
         forget=counting.forget,
         search=counting.search,
         build_context=counting.build_context,
+        plan=counting.plan,
+        reflect=counting.reflect,
     )
 
 
@@ -83,6 +87,33 @@ class _Counting:
         self.metrics.contexts_built.inc()
         self.metrics.context_tokens.observe(built.total_tokens)
         return built
+
+    async def plan(
+        self,
+        principal: Principal,
+        namespace: Namespace,
+        request: PlanRequest,
+        context: CallContext,
+        /,
+    ) -> PlanMade:
+        made = await self.inner.plan(principal, namespace, request, context)
+        method = made.plan.method.partition(":")[0]
+        self.metrics.plans.labels(made.plan.strategy.value, method).inc()
+        return made
+
+    async def reflect(
+        self,
+        principal: Principal,
+        namespace: Namespace,
+        request: ReflectRequest,
+        context: CallContext,
+        /,
+    ) -> Reflected:
+        made = await self.inner.reflect(principal, namespace, request, context)
+        method = made.judgement.method.partition(":")[0]
+        verdict = "approved" if made.judgement.approved else "rejected"
+        self.metrics.reflections.labels(method, verdict).inc()
+        return made
 
     def _stored(self, stored: Sequence[Stored]) -> None:
         created = sum(one.created for one in stored)

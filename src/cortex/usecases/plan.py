@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from cortex.agents.drafts import read_plan
 from cortex.agents.graph import checked
 from cortex.agents.model import (
     PastPlan,
     Plan,
+    Source,
     Step,
     Strategy,
     short,
@@ -19,20 +21,28 @@ from cortex.agents.model import (
     steps_from_json,
 )
 from cortex.agents.planning import Ground, Planner
+from cortex.agents.prompts import plan_question
 from cortex.foundation.canonical import JsonValue, canonical_json
 from cortex.foundation.clock import Clock
-from cortex.foundation.errors import Unavailable
+from cortex.foundation.errors import CortexError, Unavailable
 from cortex.foundation.limits import METADATA_BYTES_MAX, TAG_CHARACTERS_MAX
 from cortex.foundation.tenancy import Namespace, Principal
 from cortex.memory.model import Memory, NewMemory, Query, Selection
 from cortex.memory.trust import SourceKind
 from cortex.usecases.agent_memory import AgentMemory
+from cortex.usecases.asking import Asking, Errand
 from cortex.usecases.build_context import Announce
 from cortex.usecases.model import CallContext
 
 PLAN_KIND: Final = "plan"
 PAST_PLANS_MAX: Final = 5
 """Stored plans that are looked at: their goals are embedded, a few ms each."""
+
+MEMORIES_MAX: Final = 5
+"""Memories that a language model is shown."""
+
+TRUST_MIN: Final = 0.5
+"""Trust from which a memory is shown to a language model: pages of the web are not."""
 
 GOAL_IN_METADATA_CHARACTERS_MAX: Final = 2_000
 TIGHT_CHARACTERS_MAX: Final = 100
@@ -75,6 +85,7 @@ class MakePlan:
     planner: Planner
     announce: Announce
     clock: Clock
+    asking: Asking | None = None
 
     async def __call__(
         self,
@@ -91,15 +102,50 @@ class MakePlan:
         """
         past, notes = await self._past(namespace, request.goal, context)
         facts = {name: as_text(value) for name, value in request.facts.items()}
-        plan = self.planner.plan(request.goal, request.strategy, Ground(facts, past))
+        ground = Ground(facts, past)
+        errand = Errand(principal, namespace, context, "agents.plan")
+        plan, used = await self._planned(request, ground, errand)
         plan = checked(replace(plan, notes=(*plan.notes, *notes)))
         now = self.clock.now()
         stored = await self.memory.keep(
             principal, namespace, [_item(plan, now)], context
         )
-        made = PlanMade(stored[0].id, plan, now, tuple(one.id for one in past))
+        made = PlanMade(stored[0].id, plan, now, (*(one.id for one in past), *used))
         self._tell(namespace, made, context)
         return made
+
+    async def _planned(
+        self, request: PlanRequest, ground: Ground, errand: Errand
+    ) -> tuple[Plan, tuple[str, ...]]:
+        """Return the model's plan, or without one the planner's; and memories shown."""
+        goal, strategy = request.goal, request.strategy
+        if self.asking is None:
+            return self.planner.plan(goal, strategy, ground), ()
+        method = self.asking.method
+        shown = await self._shown(goal, errand)
+        question = plan_question(goal, strategy, ground, shown)
+        try:
+            plan = await self.asking(
+                question,
+                lambda value: read_plan(value, goal, strategy, method),
+                errand,
+            )
+        except CortexError as error:
+            plan = self.planner.plan(goal, strategy, ground)
+            note = f"The language model gave no usable plan ({error.code})."
+            return replace(plan, notes=(note,)), ()
+        return plan, tuple(one.id for one in shown)
+
+    async def _shown(self, goal: str, errand: Errand) -> list[Source]:
+        wanted = Query(goal, MEMORIES_MAX, selection=Selection(min_trust=TRUST_MIN))
+        found = await self.memory.recall(errand.namespace, wanted, errand.context)
+        if found.low_confidence:
+            return []
+        return [
+            Source(hit.memory.id, hit.memory.content)
+            for hit in found.hits
+            if hit.memory.kind != PLAN_KIND
+        ]
 
     async def _past(
         self, namespace: Namespace, goal: str, context: CallContext

@@ -6,10 +6,18 @@ next attempt's reflection finds it by ``previous_id``, or else by its goal.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from cortex.agents.checking import Checker, Material, Nearness, Probe, probe
+from cortex.agents.checking import (
+    Checker,
+    Findings,
+    Material,
+    Nearness,
+    Probe,
+    probe,
+)
+from cortex.agents.drafts import read_judgement
 from cortex.agents.model import (
     ITERATIONS_MAX,
     Issue,
@@ -19,15 +27,22 @@ from cortex.agents.model import (
     Source,
     short,
 )
-from cortex.agents.scoring import judged, progress
+from cortex.agents.prompts import reflect_question
+from cortex.agents.scoring import joined, judged, progress
 from cortex.foundation.canonical import JsonValue
 from cortex.foundation.clock import Clock
-from cortex.foundation.errors import NotFound, Unavailable, ValidationError
+from cortex.foundation.errors import (
+    CortexError,
+    NotFound,
+    Unavailable,
+    ValidationError,
+)
 from cortex.foundation.limits import QUERY_CHARACTERS_MAX
 from cortex.foundation.tenancy import Namespace, Principal
 from cortex.memory.model import Memory, NewMemory, Query, Selection
 from cortex.memory.trust import SourceKind
 from cortex.usecases.agent_memory import AgentMemory
+from cortex.usecases.asking import Asking, Errand
 from cortex.usecases.build_context import Announce
 from cortex.usecases.model import CallContext
 from cortex.usecases.plan import PLAN_KIND, as_text
@@ -90,6 +105,7 @@ class Reflect:
     checker: Checker
     announce: Announce
     clock: Clock
+    asking: Asking | None = None
 
     async def __call__(
         self,
@@ -108,7 +124,8 @@ class Reflect:
         _check(request)
         former = await self._former(namespace, request)
         memories = await self._recalled(namespace, request, context)
-        judgement = await self._judgement(request, memories)
+        errand = Errand(principal, namespace, context, "agents.reflect")
+        judgement = await self._judgement(request, memories, errand)
         change = None if former is None else _progress(former, judgement)
         now = self.clock.now()
         item = _item(request, judgement, change, now)
@@ -127,7 +144,7 @@ class Reflect:
         return made
 
     async def _judgement(
-        self, request: ReflectRequest, memories: Sequence[Memory]
+        self, request: ReflectRequest, memories: Sequence[Memory], errand: Errand
     ) -> Judgement:
         sources = [
             Source(name, as_text(value)) for name, value in request.facts.items()
@@ -143,7 +160,30 @@ class Reflect:
         except Unavailable:
             nearness = None
             notes.append("Compared by words alone: the embedder is down.")
-        return judged(self.checker.check(material, probed, nearness), notes)
+        findings = self.checker.check(material, probed, nearness)
+        return await self._joined(material, findings, judged(findings, notes), errand)
+
+    async def _joined(
+        self,
+        material: Material,
+        findings: Findings,
+        measured: Judgement,
+        errand: Errand,
+    ) -> Judgement:
+        """Return the measured judgement, with the model's where there is one."""
+        if self.asking is None:
+            return measured
+        content, method = material.output.content, self.asking.method
+        try:
+            opinion = await self.asking(
+                reflect_question(material, findings),
+                lambda value: read_judgement(value, content, method),
+                errand,
+            )
+        except CortexError as error:
+            note = f"The language model gave no usable judgement ({error.code})."
+            return replace(measured, notes=(*measured.notes, note))
+        return joined(measured, opinion)
 
     async def _nearness(self, probed: Probe) -> Nearness:
         claims = [claim.text for claim in probed.claims]

@@ -184,13 +184,13 @@ def _refusal(info: ModelInfo, answer: httpx.Response) -> EmbeddingFailed:
     status = answer.status_code
     message = f"{info.name} answered with HTTP status {status}"
     if status in _TRY_AGAIN or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        wait = _retry_after(answer.headers.get("retry-after", ""))
+        wait = retry_after_seconds(answer.headers.get("retry-after", ""))
         return EmbeddingFailed(message, retry_after_seconds=wait, status=status)
     hint = f"Check the key and the model's name at {info.source}."
     return EmbeddingRefused(message, hint=hint, status=status)
 
 
-def _retry_after(value: str) -> float | None:
+def retry_after_seconds(value: str) -> float | None:
     """Read the seconds form of Retry-After; the date form counts as not given."""
     if not value.strip().isdecimal():
         return None
