@@ -149,8 +149,7 @@ def _use_cases(rooms: _Rooms) -> UseCases:
     health = _health(rooms)
     listing = ListMemories(stores.memories)
     remember = Remember(stores.memories, preparing)
-    agents = AgentMemory(search, remember, stores.memories.get, listing, rooms.embedder)
-    asking = _asking(rooms)
+    plan, reflect = _agents(rooms, search, remember, listing)
     databases, files = _databases(rooms), Files(rooms.settings.fs_roots)
     models = Models(rooms.embedder, rooms.embedder.stats)
     services = _services(rooms, health)
@@ -195,10 +194,8 @@ def _use_cases(rooms: _Rooms) -> UseCases:
         embed=Embed(rooms.embedder, rooms.embedder.count_tokens),
         embed_media=_embed_media(rooms),
         remember_media=RememberMedia(rooms.media, remember),
-        plan=MakePlan(agents, Planner(stores.analyser), rooms.announcer, clock, asking),
-        reflect=Reflect(
-            agents, Checker(stores.analyser), rooms.announcer, clock, asking
-        ),
+        plan=plan,
+        reflect=reflect,
         audit=rooms.trust.audit,
         follow=rooms.trust.follow,
         observed=rooms.observing.observed,
@@ -207,13 +204,21 @@ def _use_cases(rooms: _Rooms) -> UseCases:
     )
 
 
-def _asking(rooms: _Rooms) -> Asking | None:
-    """Return the language model for journeys; None when none is named."""
-    if rooms.language is None:
-        return None
-    keeps = rooms.settings.llm.record_content
-    record = rooms.trust.audit.record if keeps else None
-    return Asking(rooms.language, rooms.announcer, record)
+def _agents(
+    rooms: _Rooms, search: Search, remember: Remember, listing: ListMemories
+) -> tuple[MakePlan, Reflect]:
+    stores, tell, clock = rooms.stores, rooms.announcer, rooms.tools.clock
+    memory = AgentMemory(search, remember, stores.memories.get, listing, rooms.embedder)
+    asking = None
+    if rooms.language is not None:
+        keeps = rooms.settings.llm.record_content
+        record = rooms.trust.audit.record if keeps else None
+        asking = Asking(rooms.language, tell, record)
+    planner, checker = Planner(stores.analyser), Checker(stores.analyser)
+    return (
+        MakePlan(memory, planner, tell, clock, asking),
+        Reflect(memory, checker, tell, clock, asking),
+    )
 
 
 def _components(rooms: _Rooms) -> tuple[Component, ...]:
