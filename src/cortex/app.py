@@ -98,6 +98,10 @@ def opened(
     return Component(name, begin, stop)
 
 
+async def nothing() -> None:
+    """Start or stop a part that needs neither."""
+
+
 class Loop:
     """Work that goes on beside requests; run again after any failure."""
 

@@ -23,6 +23,7 @@ SETTINGS = {
     "CORTEX_OPENAI__API_KEY": "env:PLACE_OPENAI",
     "CORTEX_VAULT__TOKEN": "env:PLACE_VAULT",
     "CORTEX_VAULT__SECRET_ID": "env:PLACE_SECRET_ID",
+    "CORTEX_ENCRYPTION__KEY": "env:PLACE_MASTER",
 }
 SECRETS = [*CANARIES.values(), MASTER, PASSWORD]
 
@@ -57,7 +58,7 @@ def test_not_in_logs_answers_or_files(serve):
             "/memory", headers={"Authorization": f"Basic {CANARIES['PLACE_TOKEN']}"}
         ),
         http.get("/memory", headers={"Authorization": good["Authorization"] + "x"}),
-        http.post("/context/snapshot", headers=good, json={}),
+        http.get("/state/snapshot", headers=good),
         http.get("/admin/tokens", headers=good),
         http.get("/svc/list", headers=good),
     ]

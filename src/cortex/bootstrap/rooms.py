@@ -9,7 +9,6 @@ from cortex.agents.checking import Checker
 from cortex.agents.planning import Planner
 from cortex.app import App, Loop, opened
 from cortex.bootstrap.doors import Entrance
-from cortex.bootstrap.encryption import keyring
 from cortex.bootstrap.inference import open_embedding
 from cortex.bootstrap.keys import signing_key
 from cortex.bootstrap.language import open_language
@@ -19,7 +18,6 @@ from cortex.bootstrap.stores import Stores, open_stores
 from cortex.bootstrap.tools import Tools
 from cortex.bootstrap.trust import Trust
 from cortex.foundation.canonical import JsonValue
-from cortex.foundation.errors import ValidationError
 from cortex.foundation.lifecycle import Component
 from cortex.foundation.tenancy import Namespace
 from cortex.inference.generation import Generation
@@ -111,10 +109,7 @@ def compose(
     settings: Settings, tools: Tools, ranking: RankingConfig
 ) -> tuple[App, Entrance]:
     """Return the whole, ready to be started."""
-    if keyring(settings) is not None:
-        message = "encryption of the stores is not part of this release yet"
-        raise ValidationError(message, field="encryption.key")
-    stores = open_stores(settings, tools.clock, tools.ids, ranking)
+    stores = open_stores(settings, tools, ranking)
     counters = Counters(tools.clock)
     announcer = Announcer(stores.database, clock=tools.clock, ids=tools.ids)
     rooms = _Rooms(

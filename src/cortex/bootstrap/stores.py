@@ -1,8 +1,11 @@
 """The files and what keeps things in them."""
 
 from dataclasses import dataclass
+from functools import partial
 
-from cortex.app import opened
+from cortex.app import nothing, opened
+from cortex.bootstrap.encryption import encryption_of
+from cortex.bootstrap.tools import Tools
 from cortex.foundation.clock import Clock
 from cortex.foundation.errors import ValidationError
 from cortex.foundation.ids import IdSource
@@ -33,19 +36,20 @@ class Stores:
     shards: Shards
     recall: Recall
     upkeep: Upkeep
-    durable_values: SqliteKeyValue
+    durable_values: KeyValue
     values: KeyValue
     components: tuple[Component, ...]
 
 
-def open_stores(
-    settings: Settings, clock: Clock, ids: IdSource, ranking: RankingConfig
-) -> Stores:
+def open_stores(settings: Settings, tools: Tools, ranking: RankingConfig) -> Stores:
     """Return the stores; their files are opened when the components start."""
+    clock, ids = tools.clock, tools.ids
     rooms = ("cortex.storage", "cortex.memory", "cortex.security")
     migrations = tuple(step for room in rooms for step in load_migrations(room))
     database = Database(settings.database_file, clock=clock, migrations=migrations)
-    memories = SqliteMemoryStore(database, clock=clock, ids=ids)
+    encryption = encryption_of(settings, database, clock)
+    seals = encryption.seals
+    memories = SqliteMemoryStore(database, clock=clock, ids=ids, seals=seals)
     analyser = TermAnalyser()
     shards = Shards(memories, analyser, _shard_options(settings))
     durable = SqliteKeyValue(database, clock=clock, ids=ids)
@@ -53,7 +57,7 @@ def open_stores(
     return Stores(
         database=database,
         memories=memories,
-        sessions=Sessions(database, memories, clock=clock, ids=ids),
+        sessions=Sessions(database, memories, clock=clock, ids=ids, seals=seals),
         analyser=analyser,
         shards=shards,
         recall=Recall(
@@ -64,10 +68,13 @@ def open_stores(
             options=RecallOptions(weights=ranking),
         ),
         upkeep=Upkeep(database, memories, clock=clock, ids=ids),
-        durable_values=durable,
-        values=values,
+        durable_values=encryption.values(durable),
+        values=encryption.values(values),
         components=(
             opened("database", database.open, database.close),
+            opened(
+                "encryption", partial(encryption.begin, tools.log, durable), nothing
+            ),
             *components,
         ),
     )

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 import cortex
-from cortex.cli import config, ledger, models, policy, sessions, tokens
+from cortex.cli import config, encryption, ledger, models, policy, sessions, tokens
 from cortex.cli.context import context
 from cortex.cli.demo.command import demo
 from cortex.cli.doctor import doctor
@@ -51,6 +51,7 @@ def build() -> typer.Typer:
     program.add_typer(ledger.build(), name="ledger")
     program.add_typer(tokens.build(), name="tokens")
     program.add_typer(policy.build(), name="policy")
+    program.add_typer(encryption.build(), name="encryption")
     return program
 
 

@@ -16,6 +16,7 @@ from cortex.memory.events import EventMaker
 from cortex.memory.model import Forgotten, Quarantine, Selection
 from cortex.memory.numbers import Numbers
 from cortex.memory.ports import WriteContext
+from cortex.memory.sealing import blinded_text
 from cortex.memory.writes import SQL, Removed
 from cortex.storage import outbox
 from cortex.storage.sqlite import Connection, Database
@@ -65,11 +66,11 @@ class Forgetting:
         ns_id = self._numbers.namespace(ns)
         if ns_id is not None:
             async for ids in selecting.selected(
-                self._database, ns_id, wanted, batch=FORGET_BATCH
+                self._database, self._numbers, ns, wanted, batch=FORGET_BATCH
             ):
                 removed += await self._delete(ns, ns_id, ids, context)
         if ns_id is not None:
-            await self._forget_sessions(ns_id, selection)
+            await self._forget_sessions(ns, ns_id, selection)
         await self.scrub()
         return self._answer(removed)
 
@@ -95,7 +96,8 @@ class Forgetting:
         context: WriteContext,
     ) -> list[Removed]:
         def unit(connection: Connection) -> list[Removed]:
-            removed = writes.delete(connection, ns_id, ids)
+            seal = self._numbers.seals.reading(connection, ns.tenant)
+            removed = writes.delete(connection, ns_id, ids, seal)
             if removed:
                 event = self._events.forgotten(ns, removed, context)
                 outbox.append(connection, event)
@@ -106,7 +108,9 @@ class Forgetting:
             self._deletions += 1
         return removed
 
-    async def _forget_sessions(self, ns_id: int, selection: Selection) -> None:
+    async def _forget_sessions(
+        self, ns: Namespace, ns_id: int, selection: Selection
+    ) -> None:
         """Remove conversations themselves when the selection is about them as such."""
         names = (selection.session_id, selection.user_id, selection.agent_id)
         only_names = Selection(session_id=names[0], user_id=names[1], agent_id=names[2])
@@ -114,7 +118,9 @@ class Forgetting:
             return
 
         def unit(connection: Connection) -> int:
-            values = (ns_id, *names)
+            seal = self._numbers.seals.reading(connection, ns.tenant)
+            session_id, *people = names
+            values = (ns_id, session_id, *(blinded_text(seal, one) for one in people))
             return connection.execute(SQL["delete_sessions"], values).rowcount
 
         if await self._database.write(unit):

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from cortex.foundation.tenancy import Namespace
+from cortex.memory.sealing import NoSeals, Seals
 from cortex.memory.writes import (
     Place,
     find_namespace,
@@ -24,10 +25,11 @@ NAMES_REMEMBERED_MAX: Final = 10_000
 class Numbers:
     """Finds the numbers of names, from memory where it can."""
 
-    __slots__ = ("_database", "_namespaces", "_spaces")
+    __slots__ = ("_database", "_namespaces", "_spaces", "seals")
 
-    def __init__(self, database: Database) -> None:
-        """Look names up in this database."""
+    def __init__(self, database: Database, seals: Seals | None = None) -> None:
+        """Look names up in this database, whose rows are sealed by ``seals``."""
+        self.seals: Seals = NoSeals() if seals is None else seals
         self._database = database
         self._namespaces: dict[Namespace, int] = {}
         self._spaces: dict[str, int] = {}
@@ -52,7 +54,7 @@ class Numbers:
         for space in spaces:
             known = self._spaces.get(space)
             numbers[space] = make_space(connection, space) if known is None else known
-        return Place(ns_id, numbers, now)
+        return Place(ns_id, numbers, now, self.seals.writing(connection, ns.tenant))
 
     def learn(self, ns: Namespace, spaces: Iterable[str]) -> None:
         """Remember names whose numbers have been committed."""

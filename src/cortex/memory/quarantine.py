@@ -51,7 +51,7 @@ class Quarantining:
         if isinstance(what, Selection):
             free = replace(what, quarantine=Quarantine.EXCLUDED)
             async for ids in selecting.selected(
-                self._database, ns_id, free, batch=QUARANTINE_BATCH
+                self._database, self._numbers, ns, free, batch=QUARANTINE_BATCH
             ):
                 taken += await self._take(ns, place, ids, reason, context)
         else:
@@ -68,12 +68,13 @@ class Quarantining:
             return None
 
         def unit(connection: Connection) -> RecordRow | None:
-            before = reads.record(connection, ns_id, memory_id)
+            seal = self._numbers.seals.reading(connection, ns.tenant)
+            before = reads.record(connection, ns_id, memory_id, seal)
             if before is not None and writes.release(connection, ns_id, memory_id):
                 why = before.quarantine_reason
                 event = self._events.released(ns, memory_id, why, context)
                 outbox.append(connection, event)
-            return reads.record(connection, ns_id, memory_id)
+            return reads.record(connection, ns_id, memory_id, seal)
 
         return await self._database.write(unit)
 

@@ -8,7 +8,7 @@ from cortex.foundation.canonical import JsonValue
 from cortex.foundation.tenancy import Namespace
 from cortex.memory.listing import ROWS_EXAMINED_MAX
 from cortex.memory.model import MemoryStats
-from cortex.memory.ports import Changes, Exported, Found, Head, Pending, ProjectedRow
+from cortex.memory.ports import Changes, Exported, Found, Head, Pending
 from cortex.memory.rows import (
     RecordRow,
     SqlValue,
@@ -16,14 +16,24 @@ from cortex.memory.rows import (
     load_object,
     to_memory,
 )
+from cortex.memory.sealing import (
+    Seal,
+    Seals,
+    blinded,
+    opened_projection,
+    opened_record,
+    opening,
+)
 from cortex.memory.writes import SQL, find_space
 from cortex.storage.sqlite import Connection
 
 
-def record(connection: Connection, ns_id: int, memory_id: str) -> RecordRow | None:
+def record(
+    connection: Connection, ns_id: int, memory_id: str, seal: Seal | None
+) -> RecordRow | None:
     """Return one row by id."""
     row = connection.execute(SQL["record"], (ns_id, memory_id)).fetchone()
-    return None if row is None else RecordRow._make(row)
+    return None if row is None else opened_record(seal, RecordRow._make(row))
 
 
 def list_page(
@@ -32,6 +42,7 @@ def list_page(
     values: Mapping[str, SqlValue],
     limit: int,
     passes: Callable[[Mapping[str, JsonValue]], bool] | None,
+    seal: Seal | None,
 ) -> tuple[list[RecordRow], int | None]:
     """Return up to ``limit`` rows, and the last row looked at if there may be more.
 
@@ -41,7 +52,8 @@ def list_page(
     last: int | None = None
     fetch = {**values, "limit": limit + 1 if passes is None else ROWS_EXAMINED_MAX}
     examined = 0
-    for row in map(RecordRow._make, connection.execute(SQL[query], fetch)):
+    named = blinded(seal, fetch)
+    for row in map(opening(seal), connection.execute(SQL[query], named)):
         if len(rows) == limit:
             return rows, last
         last = row.seq
@@ -52,7 +64,11 @@ def list_page(
 
 
 def found(
-    connection: Connection, ns: Namespace, ns_id: int, seqs: Sequence[int]
+    connection: Connection,
+    ns: Namespace,
+    ns_id: int,
+    seqs: Sequence[int],
+    seal: Seal | None,
 ) -> tuple[Found, ...]:
     """Return rows by number, with their spans."""
     if not seqs:
@@ -62,7 +78,7 @@ def found(
     return tuple(
         Found(
             seq=row[0],
-            memory=to_memory(RecordRow._make(row[:-1]), ns),
+            memory=to_memory(opened_record(seal, RecordRow._make(row[:-1])), ns),
             spans=decode_spans(row[-1]),
         )
         for row in rows
@@ -70,21 +86,28 @@ def found(
 
 
 def found_by_id(
-    connection: Connection, ns: Namespace, ns_id: int, memory_id: str
+    connection: Connection,
+    ns: Namespace,
+    ns_id: int,
+    memory_id: str,
+    seal: Seal | None,
 ) -> Found | None:
     """Return one row by id, with its spans."""
     row = connection.execute(SQL["seq_of"], (ns_id, memory_id)).fetchone()
-    return None if row is None else found(connection, ns, ns_id, row)[0]
+    return None if row is None else found(connection, ns, ns_id, row, seal)[0]
 
 
 def exported(
-    connection: Connection, ns: Namespace, where: tuple[int, int, float, int, bool]
+    connection: Connection,
+    ns: Namespace,
+    where: tuple[int, int, float, int, bool],
+    seal: Seal | None,
 ) -> Sequence[Exported]:
     """Return rows for an export.
 
     ``where`` is (ns_id, after, now, limit, whether quarantined ones are wanted).
     """
-    rows = map(RecordRow._make, connection.execute(SQL["exported_after"], where))
+    rows = map(opening(seal), connection.execute(SQL["exported_after"], where))
     return [Exported(row.seq, to_memory(row, ns), row.dedupe) for row in rows]
 
 
@@ -94,7 +117,9 @@ def head(connection: Connection, ns_id: int) -> Head:
     return Head(seq or 0, version or 0, (oldest or 1) - 1)
 
 
-def changes(connection: Connection, ns_id: int, since: Head, limit: int) -> Changes:
+def changes(
+    connection: Connection, ns_id: int, since: Head, limit: int, seal: Seal | None
+) -> Changes:
     """Return new rows, changed rows and forgotten ones after a head.
 
     From the very beginning (``Head()``) rows are read as they are now, and the change
@@ -120,7 +145,7 @@ def changes(connection: Connection, ns_id: int, since: Head, limit: int) -> Chan
         ).fetchall()
     more_logged = len(logged) == limit
     return Changes(
-        rows=tuple(map(ProjectedRow._make, (*changed, *new))),
+        rows=tuple(opened_projection(seal, row) for row in (*changed, *new)),
         gone=tuple(sorted(gone)),
         head=Head(
             new[-1][0] if new else since.seq,
@@ -164,7 +189,7 @@ def stats(connection: Connection, tenant: str, name: str | None) -> MemoryStats:
 
 
 def pending(
-    connection: Connection, space: str, after: int, limit: int
+    connection: Connection, space: str, after: int, limit: int, seals: Seals
 ) -> tuple[Pending, ...]:
     """Return rows without a vector in a space, of all tenants, after a row number."""
     space_id = find_space(connection, space) or 0
@@ -186,5 +211,6 @@ def pending(
         if ns is None:
             named = connection.execute(SQL["namespace_by_id"], (row.ns_id,)).fetchone()
             ns = owners[row.ns_id] = Namespace(*named)
-        answer.append(Pending(row.seq, ns, to_memory(row, ns)))
+        opened = opened_record(seals.reading(connection, ns.tenant), row)
+        answer.append(Pending(row.seq, ns, to_memory(opened, ns)))
     return tuple(answer)

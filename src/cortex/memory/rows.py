@@ -79,6 +79,7 @@ class RecordRow(NamedTuple):
     trust: float
     quarantined_at: float | None
     quarantine_reason: str
+    sealed: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,13 +299,20 @@ def decode_spans(spans: bytes | None) -> tuple[tuple[int, int], ...]:
 
 
 def patched(row: RecordRow, patch: MemoryPatch, now: float) -> dict[str, SqlValue]:
-    """Return the parameters of ``update_memory`` for a row and a patch.
+    """Return the parameters of ``update_memory`` for a row and a patch, and its id.
 
     A new time to live counts from ``now``.
     """
     values: dict[str, SqlValue] = {
+        "id": row.id,
         "kind": row.kind,
         "author": row.author,
+        "user_id": row.user_id,
+        "agent_id": row.agent_id,
+        "run_id": row.run_id,
+        "source": row.source,
+        "content_sha256": row.content_sha256,
+        "dedupe": row.dedupe,
         "importance": row.importance,
         "tags": row.tags,
         "metadata": row.metadata,

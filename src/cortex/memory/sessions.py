@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 from cortex.foundation.canonical import JsonValue
 from cortex.foundation.clock import Clock
@@ -13,6 +13,13 @@ from cortex.memory.errors import SessionExists, SessionNotFound
 from cortex.memory.model import Page, Selection, Session, Stored
 from cortex.memory.ports import MemoryStore, Prepared, WriteContext
 from cortex.memory.rows import dump, load_object
+from cortex.memory.sealing import (
+    NoSeals,
+    Seal,
+    Seals,
+    opened_session,
+    sealed_session,
+)
 from cortex.memory.writes import SQL, find_namespace, make_namespace
 from cortex.storage.sqlite import Connection, Database
 
@@ -36,9 +43,16 @@ class Sessions:
     """The conversations of one database."""
 
     def __init__(
-        self, database: Database, store: MemoryStore, *, clock: Clock, ids: IdSource
+        self,
+        database: Database,
+        store: MemoryStore,
+        *,
+        clock: Clock,
+        ids: IdSource,
+        seals: Seals | None = None,
     ) -> None:
-        """Keep messages in ``store`` and the records beside them."""
+        """Keep messages in ``store`` and the records beside them, sealed alike."""
+        self._seals: Seals = NoSeals() if seals is None else seals
         self._database = database
         self._store = store
         self._clock = clock
@@ -52,11 +66,22 @@ class Sessions:
         """
         now = self._clock.now() if new.created_at is None else new.created_at
         session_id = self._ids.new() if new.id is None else new.id
-        values = (session_id, new.title, new.user_id, new.agent_id)
+        values = {
+            "title": new.title,
+            "user_id": new.user_id,
+            "agent_id": new.agent_id,
+            "metadata": dump(new.metadata),
+        }
 
         def unit(connection: Connection) -> bool:
             ns_id = make_namespace(connection, ns)
-            row = (ns_id, *values, dump(new.metadata), now, now)
+            seal = self._seals.writing(connection, ns.tenant)
+            row = {
+                **sealed_session(seal, session_id, values),
+                "ns_id": ns_id,
+                "id": session_id,
+                "created_at": now,
+            }
             return bool(connection.execute(SQL["insert_session"], row).rowcount)
 
         if not await self._database.write(unit):
@@ -77,7 +102,8 @@ class Sessions:
         def query(connection: Connection) -> Sequence[Session]:
             ns_id = find_namespace(connection, ns)
             rows = connection.execute(SQL["session"], (ns_id, session_id))
-            return [_session(row, ns) for row in rows]
+            seal = self._seals.reading(connection, ns.tenant)
+            return [_session(row, ns, seal) for row in rows]
 
         found = self._database.read_inline(query)
         if not found:
@@ -92,7 +118,8 @@ class Sessions:
         def query(connection: Connection) -> Sequence[Session]:
             ns_id = find_namespace(connection, ns)
             rows = connection.execute(SQL["sessions_after"], (ns_id, after, limit))
-            return [_session(row, ns) for row in rows]
+            seal = self._seals.reading(connection, ns.tenant)
+            return [_session(row, ns, seal) for row in rows]
 
         return await self._database.read(query)
 
@@ -146,18 +173,22 @@ def _in_session(prepared: Prepared, session_id: str) -> Prepared:
     return replace(prepared, item=item)
 
 
-def _session(row: Sequence[object], ns: Namespace) -> Session:
-    session_id, title, user_id, agent_id, metadata, created_at, updated_at, count = row
+def _session(row: Sequence[Any], ns: Namespace, seal: Seal | None) -> Session:
+    session_id, *stored, created_at, updated_at, count, sealed = row
+    names = ("title", "user_id", "agent_id", "metadata")
+    fields = dict(zip(names, stored, strict=True))
+    fields |= opened_session(seal, session_id, sealed)
+    user_id, agent_id = fields["user_id"], fields["agent_id"]
     return Session(
         id=str(session_id),
         namespace=ns,
-        title=str(title),
+        title=str(fields["title"]),
         user_id=None if user_id is None else str(user_id),
         agent_id=None if agent_id is None else str(agent_id),
-        metadata=load_object(str(metadata)),
-        created_at=float(created_at),  # type: ignore[arg-type]
-        updated_at=float(updated_at),  # type: ignore[arg-type]
-        message_count=int(count),  # type: ignore[call-overload]
+        metadata=load_object(str(fields["metadata"])),
+        created_at=float(created_at),
+        updated_at=float(updated_at),
+        message_count=int(count),
     )
 
 

@@ -43,6 +43,7 @@ from cortex.memory.rows import (
     patched_fields,
     to_memory,
 )
+from cortex.memory.sealing import Seals
 from cortex.storage import outbox
 from cortex.storage.sqlite import Connection, Database
 
@@ -53,13 +54,24 @@ IDS_PER_EVENT: Final = 500
 class SqliteMemoryStore:
     """`MemoryStore` over one SQLite file; see there for what each method promises."""
 
-    def __init__(self, database: Database, *, clock: Clock, ids: IdSource) -> None:
-        """Use an open database whose migrations include those of ``cortex.memory``."""
+    def __init__(
+        self,
+        database: Database,
+        *,
+        clock: Clock,
+        ids: IdSource,
+        seals: Seals | None = None,
+    ) -> None:
+        """Use an open database whose migrations include those of ``cortex.memory``.
+
+        ``seals`` encrypt what is stored; without them it lies there as it came.
+        """
         self._database = database
         self._clock = clock
         self._ids = ids
         self._events = EventMaker(clock, ids)
-        self._numbers = Numbers(database)
+        self._numbers = Numbers(database, seals)
+        self.seals = self._numbers.seals
         self._forgetting = Forgetting(database, self._numbers, self._events, clock)
         self._quarantining = Quarantining(database, self._numbers, self._events, clock)
         self._accesses = AccessBuffer()
@@ -100,7 +112,8 @@ class SqliteMemoryStore:
                 return None
             self._hot.refresh(connection, ns_id)
             held = self._hot.by_id(ns_id, memory_id)
-            return held or reads.found_by_id(connection, ns, ns_id, memory_id)
+            seal = self.seals.reading(connection, ns.tenant)
+            return held or reads.found_by_id(connection, ns, ns_id, memory_id, seal)
 
         found = self._database.read_inline(query)
         if found is None or ns_id is None or _expired(found.memory, now):
@@ -133,12 +146,12 @@ class SqliteMemoryStore:
 
         def unit(connection: Connection) -> RecordRow:
             place = self._numbers.place(connection, ns, filter(None, spaces), now)
-            row = reads.record(connection, place.ns_id, memory_id)
+            row = reads.record(connection, place.ns_id, memory_id, place.seal)
             if row is None or _expired(row, now):
                 raise _missing(memory_id)
             values = patched(row, patch, now)
             writes.update(connection, place, row.seq, values, content)
-            changed = reads.record(connection, place.ns_id, memory_id)
+            changed = reads.record(connection, place.ns_id, memory_id, place.seal)
             if changed is None:
                 raise _missing(memory_id)
             digest = changed.content_sha256.hex()
@@ -178,7 +191,8 @@ class SqliteMemoryStore:
         }
 
         def read(connection: Connection) -> Page:
-            rows, more = reads.list_page(connection, query, values, limit, passes)
+            seal = self.seals.reading(connection, ns.tenant)
+            rows, more = reads.list_page(connection, query, values, limit, passes, seal)
             following = None
             if more is not None:
                 following = listing.encode_cursor(
@@ -237,7 +251,7 @@ class SqliteMemoryStore:
     ) -> tuple[Pending, ...]:
         """Return memories without a vector in ``space``, by row number after one."""
         return await self._database.read(
-            lambda c: reads.pending(c, space, after, limit)
+            lambda c: reads.pending(c, space, after, limit, self.seals)
         )
 
     async def set_vectors(
@@ -275,7 +289,9 @@ class SqliteMemoryStore:
         if ns_id is None:
             return Changes((), (), since)
         return await self._database.read(
-            lambda c: reads.changes(c, ns_id, since, limit)
+            lambda c: reads.changes(
+                c, ns_id, since, limit, self.seals.reading(c, ns.tenant)
+            )
         )
 
     async def found(self, ns: Namespace, seqs: Sequence[int]) -> tuple[Found, ...]:
@@ -289,7 +305,8 @@ class SqliteMemoryStore:
             held = [self._hot.by_seq(ns_id, seq) for seq in seqs]
             known = tuple(one for one in held if one is not None)
             wanted = [seq for seq, one in zip(seqs, held, strict=True) if one is None]
-            return known + reads.found(connection, ns, ns_id, wanted)
+            seal = self.seals.reading(connection, ns.tenant) if wanted else None
+            return known + reads.found(connection, ns, ns_id, wanted, seal)
 
         found = self._database.read_inline(query)
         self._hot.offer(ns_id, found)
@@ -303,8 +320,9 @@ class SqliteMemoryStore:
         if ns_id is None:
             return ()
         now = self._clock.now()
+        where = (ns_id, after, now, limit, quarantined)
         return await self._database.read(
-            lambda c: reads.exported(c, ns, (ns_id, after, now, limit, quarantined))
+            lambda c: reads.exported(c, ns, where, self.seals.reading(c, ns.tenant))
         )
 
     def touch(self, ns: Namespace, seqs: Sequence[int]) -> None:

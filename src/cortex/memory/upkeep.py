@@ -184,10 +184,11 @@ class Upkeep:
 
     def _move(self, connection: Connection, batch: Sequence[_Move]) -> int:
         first = batch[0]
+        seal = self._store.seals.writing(connection, first.namespace.tenant)
         moved = [
             move.id
             for move in batch
-            if writes.move_tier(connection, move.ns_id, move.seq, move.target)
+            if writes.move_tier(connection, (move.ns_id, move.seq), move.target, seal)
         ]
         if moved:
             tiers = (first.source, first.target)

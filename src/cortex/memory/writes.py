@@ -11,6 +11,16 @@ from cortex.foundation.tenancy import Namespace
 from cortex.memory.cold import compress, decompress
 from cortex.memory.model import Stored, Tier
 from cortex.memory.rows import PENDING, READY, NewRow, SqlValue
+from cortex.memory.sealing import (
+    Seal,
+    blinded_digest,
+    opened_digest,
+    opened_words,
+    sealed_fields,
+    sealed_row,
+    sealed_vectors,
+    sealed_words,
+)
 from cortex.storage.queries import Queries
 from cortex.storage.sqlite import Connection
 
@@ -25,11 +35,13 @@ class Place:
     Attributes:
         spaces: numbers of the vector spaces that the rows name.
         now: epoch seconds; a row whose time to live ended before is not there.
+        seal: the tenant's keys where rows are encrypted.
     """
 
     ns_id: int
     spaces: Mapping[str, int]
     now: float
+    seal: Seal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,17 +137,19 @@ def _insert_one(
         "ns_id": place.ns_id,
         "space_id": space_id,
     }
-    cursor = connection.execute(SQL["insert_memory"], values)
+    kept = sealed_row(place.seal, values)
+    cursor = connection.execute(SQL["insert_memory"], kept)
     if not cursor.rowcount:
-        same = _same(connection, place, values)
+        same = _same(connection, place, kept)
         if same is not None:
             return same
         if connection.execute(SQL["id_taken"], (values["id"],)).fetchone():
             values["id"] = row.spare_id
-        cursor = connection.execute(SQL["insert_memory"], values)
-    seq = cursor.lastrowid
+        kept = sealed_row(place.seal, values)
+        cursor = connection.execute(SQL["insert_memory"], kept)
+    seq = cursor.lastrowid or 0
     if space_id is not None:
-        connection.execute(SQL["insert_vectors"], (seq, row.spans, row.vectors))
+        _insert_vectors(connection, place, seq, (row.spans, row.vectors))
     if row.usage is not None:
         connection.execute(SQL["insert_usage"], (seq, *row.usage))
     key = (str(values["tier"]), str(values["kind"]), space_id or 0)
@@ -156,11 +170,13 @@ def _same(
         if expires_at is None or expires_at > place.now:
             state = PENDING if space_id is None else READY
             return Stored(memory_id, False, state, quarantined=reason)
-        delete(connection, place.ns_id, [memory_id])
+        delete(connection, place.ns_id, [memory_id], place.seal)
     return None
 
 
-def delete(connection: Connection, ns_id: int, ids: Iterable[str]) -> list[Removed]:
+def delete(
+    connection: Connection, ns_id: int, ids: Iterable[str], seal: Seal | None = None
+) -> list[Removed]:
     """Take rows out with all that hangs on them; ids that are not here are skipped."""
     counts = Counts()
     removed: list[Removed] = []
@@ -168,13 +184,14 @@ def delete(connection: Connection, ns_id: int, ids: Iterable[str]) -> list[Remov
         row = connection.execute(SQL["forgettable"], (ns_id, memory_id)).fetchone()
         if row is None:
             continue
-        seq, tier, kind, space_id, size, content_sha256 = row
+        seq, tier, kind, space_id, size, stored_digest, sealed = row
+        digest = opened_digest(seal, memory_id, (stored_digest, sealed))
         connection.execute(SQL["delete_memory"], (ns_id, seq))
         connection.execute(SQL["delete_vectors"], (seq,))
         connection.execute(SQL["delete_usage"], (seq,))
         connection.execute(SQL["insert_change"], (ns_id, seq, 1))
         counts.went((tier, kind, space_id), size)
-        removed.append(Removed(seq, memory_id, content_sha256.hex()))
+        removed.append(Removed(seq, memory_id, digest))
     counts.write(connection, ns_id)
     return removed
 
@@ -188,14 +205,19 @@ def update(
 ) -> None:
     """Write changed fields of one row, and a new content with its terms and vectors.
 
-    ``values`` are the parameters of ``update_memory``; ``content`` is None when the
-    content stays.
+    ``values`` are the parameters of ``update_memory`` and the row's ``id``; ``content``
+    is None when the content stays.
     """
     key = {"ns_id": place.ns_id, "seq": seq}
     before = connection.execute(SQL["counted"], key).fetchone()
-    connection.execute(SQL["update_memory"], {**values, **key})
+    fields = dict(values)
     if content is not None:
-        _replace_content(connection, place, content, {**key, "tier": before[0]})
+        fields["content_sha256"] = content.values["content_sha256"]
+    fields |= sealed_fields(place.seal, str(values["id"]), fields)
+    connection.execute(SQL["update_memory"], {**fields, **key})
+    if content is not None:
+        kept = {**key, "tier": before[0], "sealed": fields["sealed"]}
+        _replace_content(connection, place, content, kept)
     after = connection.execute(SQL["counted"], key).fetchone()
     counts = Counts()
     counts.went(before[:3], before[3])
@@ -212,12 +234,22 @@ def _replace_content(
 ) -> None:
     space_id = None if content.space is None else place.spaces[content.space]
     tier = Tier.WARM if key["tier"] == Tier.COLD else key["tier"]
-    values = {**content.values, **key, "space_id": space_id, "tier": tier}
+    values = {**sealed_row(place.seal, content.values), **key}
+    values |= {"space_id": space_id, "tier": tier}
     connection.execute(SQL["update_content"], values)
     connection.execute(SQL["delete_vectors"], (key["seq"],))
     if space_id is not None:
-        record = (key["seq"], content.spans, content.vectors)
-        connection.execute(SQL["insert_vectors"], record)
+        vectors = (content.spans, content.vectors)
+        _insert_vectors(connection, place, int(key["seq"] or 0), vectors)
+
+
+def _insert_vectors(
+    connection: Connection, place: Place, seq: int, stored: tuple[bytes, bytes]
+) -> None:
+    """Write a row's vectors; ``stored`` are (spans, vectors)."""
+    spans, vectors = stored
+    row = (seq, spans, sealed_vectors(place.seal, seq, vectors))
+    connection.execute(SQL["insert_vectors"], row)
 
 
 def quarantine(
@@ -259,13 +291,14 @@ def set_vectors(
     for row in rows:
         key = {"ns_id": place.ns_id, "seq": row.seq}
         before = connection.execute(SQL["counted"], key).fetchone()
+        digest = blinded_digest(place.seal, row.content_sha256)
         cursor = connection.execute(
             SQL["set_space"],
-            {**key, "space_id": space_id, "content_sha256": row.content_sha256},
+            {**key, "space_id": space_id, "content_sha256": digest},
         )
         if not cursor.rowcount:
             continue
-        connection.execute(SQL["insert_vectors"], (row.seq, row.spans, row.vectors))
+        _insert_vectors(connection, place, row.seq, (row.spans, row.vectors))
         connection.execute(SQL["insert_change"], (place.ns_id, row.seq, 0))
         counts.went(before[:3], before[3])
         counts.came((before[0], before[1], space_id), before[3])
@@ -274,23 +307,28 @@ def set_vectors(
     return taken
 
 
-def move_tier(connection: Connection, ns_id: int, seq: int, target: Tier) -> bool:
-    """Bring one row to another tier; false when it is there or gone.
+def move_tier(
+    connection: Connection, row: tuple[int, int], target: Tier, seal: Seal | None = None
+) -> bool:
+    """Bring one row, (ns_id, seq), to another tier; false when it is there or gone.
 
     Cold content is kept as a zstd frame, hot and warm content plain.
     """
+    ns_id, seq = row
     key = {"ns_id": ns_id, "seq": seq}
     before = connection.execute(SQL["counted"], key).fetchone()
     if before is None or before[0] == target.value:
         return False
-    content, frame = connection.execute(SQL["content"], key).fetchone()
+    memory_id, *stored = connection.execute(SQL["content"], key).fetchone()
+    content, frame = opened_words(seal, memory_id, *stored)
     if target is Tier.COLD:
-        frame = compress(content)
+        frame = compress(content or "")
         content, size = None, len(frame)
     else:
-        content, frame = content if frame is None else decompress(frame), None
-        size = len(content.encode())
-    values = {"tier": target.value, "content": content, "content_z": frame}
+        content = content or "" if frame is None else decompress(frame)
+        frame, size = None, len(content.encode())
+    words = sealed_words(seal, memory_id, content, frame)
+    values = {"tier": target.value, **words}
     connection.execute(SQL["move_tier"], {**key, **values, "bytes": size})
     connection.execute(SQL["insert_change"], (ns_id, seq, 0))
     counts = Counts()

@@ -9,7 +9,9 @@ For stores that encrypt what they keep::
     content = key.open(sealed, b"memories/" + memory_id)
 """
 
+import threading
 from collections import OrderedDict
+from dataclasses import asdict, dataclass
 
 from cortex.foundation.clock import Clock
 from cortex.security.envelope import DataKey, Keyring, WrappedKey, key_id_of
@@ -26,8 +28,22 @@ REWRAP_BATCH_KEYS = 500
 _SQL = Queries.load("cortex.security", "data_keys")
 
 
+@dataclass(frozen=True, slots=True)
+class KeyCount:
+    """How many data keys of one purpose a tenant has under one master key."""
+
+    tenant: str
+    purpose: str
+    master_id: str
+    keys: int
+
+    def told(self) -> dict[str, object]:
+        """Return it by field name."""
+        return asdict(self)
+
+
 class DataKeys:
-    """Hands out data keys; for one event loop."""
+    """Hands out data keys; for any thread."""
 
     def __init__(self, database: Database, keyring: Keyring, *, clock: Clock) -> None:
         """Use an opened database with the security migrations."""
@@ -35,6 +51,7 @@ class DataKeys:
         self._keyring = keyring
         self._clock = clock
         self._open: OrderedDict[tuple[str, bytes], DataKey] = OrderedDict()
+        self._lock = threading.Lock()
 
     async def current(self, tenant: str, purpose: str) -> DataKey:
         """Return the key that new content is sealed by; makes the first one.
@@ -43,23 +60,28 @@ class DataKeys:
             DecryptionFailed: its master key is not configured.
         """
 
-        def find(connection: Connection) -> WrappedKey | None:
-            row = connection.execute(_SQL["current"], (tenant, purpose)).fetchone()
-            return None if row is None else WrappedKey(*row)
-
-        found = self._database.read_inline(find)
+        found = self._database.read_inline(lambda c: self.find(c, tenant, purpose))
         if found is None:
-            made = self._keyring.make(tenant, purpose)
+            return await self._database.write(
+                lambda c: self.find_or_make(c, tenant, purpose)
+            )
+        return found
 
-            def make_unless_there(connection: Connection) -> WrappedKey:
-                there = find(connection)
-                if there is not None:
-                    return there
-                self._insert(connection, made)
-                return made
+    def find(self, connection: Connection, tenant: str, purpose: str) -> DataKey | None:
+        """Return the current key inside a query; None before the first."""
+        row = connection.execute(_SQL["current"], (tenant, purpose)).fetchone()
+        return None if row is None else self._ready(WrappedKey(*row))
 
-            found = await self._database.write(make_unless_there)
-        return self._ready(found)
+    def find_or_make(
+        self, connection: Connection, tenant: str, purpose: str
+    ) -> DataKey:
+        """Return the current key inside a unit; one that was made goes with it."""
+        found = self.find(connection, tenant, purpose)
+        if found is not None:
+            return found
+        made = self._keyring.make(tenant, purpose)
+        self._insert(connection, made)
+        return self._keyring.unwrap(made)
 
     async def opener(self, tenant: str, sealed: bytes) -> DataKey:
         """Return the key that opens something of this tenant.
@@ -68,14 +90,19 @@ class DataKeys:
             DecryptionFailed: the key was destroyed, is another tenant's, or its
                 master key is not configured.
         """
-        key_id = key_id_of(sealed)
-        row = self._database.read_inline(
-            lambda connection: connection.execute(
-                _SQL["by_id"], (tenant, key_id)
-            ).fetchone()
+        return self._database.read_inline(
+            lambda connection: self.find_opener(connection, tenant, sealed)
         )
+
+    def find_opener(
+        self, connection: Connection, tenant: str, sealed: bytes
+    ) -> DataKey:
+        """Return the key that opens something, inside a query; see ``opener``."""
+        key_id = key_id_of(sealed)
+        row = connection.execute(_SQL["by_id"], (tenant, key_id)).fetchone()
         if row is None:
-            self._open.pop((tenant, key_id), None)
+            with self._lock:
+                self._open.pop((tenant, key_id), None)
             raise DecryptionFailed(
                 "the key of this content is gone",
                 hint="It was destroyed to forget the content, or never this tenant's.",
@@ -134,9 +161,32 @@ class DataKeys:
             return int(cursor.rowcount)
 
         gone = await self._database.write(unit)
-        for key in [key for key in self._open if key[0] == tenant]:
-            del self._open[key]
+        with self._lock:
+            for key in [key for key in self._open if key[0] == tenant]:
+                del self._open[key]
         return gone
+
+    async def census(self) -> list[KeyCount]:
+        """Return how many keys there are, by tenant, purpose and master key."""
+        rows = await self._database.read(lambda c: c.execute(_SQL["census"]).fetchall())
+        return [KeyCount(*row) for row in rows]
+
+    async def tenants(self, purpose: str) -> tuple[str, ...]:
+        """Return the tenants that have a key for a purpose, sorted."""
+        rows = await self._database.read(
+            lambda connection: connection.execute(
+                _SQL["tenants"], (purpose,)
+            ).fetchall()
+        )
+        return tuple(row[0] for row in rows)
+
+    async def foreign(self) -> tuple[str, ...]:
+        """Return the ids of master keys that wrapped something and are not at hand."""
+        known = self._keyring.ids
+        rows = await self._database.read(
+            lambda connection: connection.execute(_SQL["masters"]).fetchall()
+        )
+        return tuple(row[0] for row in rows if row[0] not in known)
 
     def _insert(self, connection: Connection, key: WrappedKey) -> None:
         row = (key.id, key.tenant, key.purpose, key.master_id, key.wrapped)
@@ -144,10 +194,11 @@ class DataKeys:
 
     def _ready(self, key: WrappedKey) -> DataKey:
         place = (key.tenant, key.id)
-        ready = self._open.get(place)
-        if ready is None:
-            ready = self._open[place] = self._keyring.unwrap(key)
-            if len(self._open) > KEYS_IN_MEMORY_MAX:
-                self._open.popitem(last=False)
-        self._open.move_to_end(place)
+        with self._lock:
+            ready = self._open.get(place)
+            if ready is None:
+                ready = self._open[place] = self._keyring.unwrap(key)
+                if len(self._open) > KEYS_IN_MEMORY_MAX:
+                    self._open.popitem(last=False)
+            self._open.move_to_end(place)
         return ready

@@ -14,6 +14,7 @@ data key makes all it sealed unreadable.
 import base64
 import binascii
 import hashlib
+import hmac
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -42,6 +43,7 @@ _HEADER_BYTES = len(FORMAT) + KEY_ID_BYTES
 _BLOCK_BYTES = 16
 _CMAC_POLYNOMIAL = 0x87
 _CONTENT = b"cortex-content/1"
+_BLINDING = b"cortex-blinding/1"
 _DATA_KEY = b"cortex-data-key/1"
 _MASTER_ID = b"cortex-master-key-id/1"
 
@@ -104,7 +106,7 @@ class DataKey:
     Pure and quick, so that a store may use it inside a transaction.
     """
 
-    __slots__ = ("_cipher", "_random_bytes", "_scope", "id")
+    __slots__ = ("_blinding", "_cipher", "_random_bytes", "_scope", "id")
 
     def __init__(
         self,
@@ -116,6 +118,7 @@ class DataKey:
         """Made by a ``Keyring``; ``scope`` binds tenant and purpose."""
         self.id = key_id
         self._cipher = Xaes(secret)
+        self._blinding = hmac.digest(secret, _BLINDING + scope, "sha256")
         self._scope = scope
         self._random_bytes = random_bytes
 
@@ -142,6 +145,10 @@ class DataKey:
             return self._cipher.open(nonce, rest, extra)
         except InvalidTag:
             raise _failed("was changed or moved") from None
+
+    def blind(self, plaintext: bytes) -> bytes:
+        """Return a keyed hash (HMAC-SHA256), the same each time, to compare by."""
+        return hmac.digest(self._blinding, plaintext, "sha256")
 
     def __repr__(self) -> str:
         """Show the id only."""
@@ -205,6 +212,11 @@ class Keyring:
         self.current = current
         self._ciphers = {key.id: Xaes(key.secret) for key in (*older, current)}
         self._random_bytes = random_bytes
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """Return the ids of all keys on the ring."""
+        return frozenset(self._ciphers)
 
     def make(self, tenant: str, purpose: str) -> WrappedKey:
         """Return a new data key, wrapped."""

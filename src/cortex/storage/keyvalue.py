@@ -34,6 +34,12 @@ NAMESPACES_IN_MEMORY_MAX = 1_000
 SCAN_ENTRIES_MAX = 1_000
 """Entries of one scan: with values of 256 KiB the most a caller can want at once."""
 
+SEALED_MARK = b"\x00sealed\x00"
+"""Begins a value that was encrypted on its way here; no JSON begins so."""
+
+SEAL_BYTES_MAX = 128
+"""Bytes that encryption may add to a value, its mark included."""
+
 TTL_SECONDS_MAX = 10 * 365 * 86_400.0
 """Seconds a value may live: ten years, so that adding it to a time stays exact."""
 
@@ -257,7 +263,8 @@ def check_key(key: str) -> None:
 def check_put(key: str, value: bytes, ttl_seconds: float | None) -> None:
     """Raise ``ValidationError`` unless this can be stored."""
     check_key(key)
-    if len(value) > STATE_VALUE_BYTES_MAX:
+    sealed = value.startswith(SEALED_MARK)
+    if len(value) > STATE_VALUE_BYTES_MAX + sealed * SEAL_BYTES_MAX:
         message = (
             f"a value is at most {STATE_VALUE_BYTES_MAX} bytes, this has {len(value)}"
         )

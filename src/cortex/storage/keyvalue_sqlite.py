@@ -1,7 +1,9 @@
 """Key-values in the SQLite file: durable when acknowledged, there after a restart."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from cortex.foundation.clock import Clock
 from cortex.foundation.ids import IdSource
@@ -24,6 +26,12 @@ SWEPT_ENTRIES_MAX = 100
 
 TOUCHES_MAX = 1_000
 """Uses remembered until the next put writes them down."""
+
+REWRITE_BATCH = 100
+"""Values rewritten in one transaction: up to 25 MB, mostly far less."""
+
+Change: TypeAlias = Callable[[Connection, Namespace, str, bytes], bytes | None]
+"""Takes connection, namespace, key and value; returns the new value or None."""
 
 _SQL = Queries.load("cortex.storage", "key_values")
 
@@ -150,12 +158,39 @@ class SqliteKeyValue:
 
         return await self._database.write(unit)
 
+    async def rewrite(self, change: Change) -> int:
+        """Put what ``change`` makes of each value in its place; return how many.
+
+        In bounded batches; a value that it answers with None stays as it is.
+        """
+        after, changed = 0, 0
+        while True:
+            last, number = await self._database.write(
+                lambda c, after=after: _rewrite(c, change, after)  # type: ignore[misc]
+            )
+            if last is None:
+                return changed
+            after, changed = last, changed + number
+
     async def sweep(self) -> int:
         """Delete all expired values; return how many."""
         expired = {"now": self._time.now(), "limit": -1}
         return await self._database.write(
             lambda c: int(c.execute(_SQL["sweep"], expired).rowcount)
         )
+
+
+def _rewrite(
+    connection: Connection, change: Change, after: int
+) -> tuple[int | None, int]:
+    rows = connection.execute(_SQL["values_after"], (after, REWRITE_BATCH)).fetchall()
+    changed = 0
+    for rowid, tenant, namespace, key, value in rows:
+        fresh = change(connection, Namespace(tenant, namespace), key, value)
+        if fresh is not None:
+            connection.execute(_SQL["replace_value"], (fresh, rowid))
+            changed += 1
+    return (rows[-1][0] if rows else None), changed
 
 
 def _get(connection: Connection, address: _Address, now: float) -> KeyValueEntry | None:

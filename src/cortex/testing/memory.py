@@ -16,6 +16,9 @@ from cortex.memory.model import NewMemory, Stored
 from cortex.memory.ports import ChunkVector, Prepared, Restored, Vector, WriteContext
 from cortex.memory.store import SqliteMemoryStore
 from cortex.memory.terms import TermAnalyser
+from cortex.security.data_keys import DataKeys
+from cortex.security.envelope import Keyring, MasterKey
+from cortex.security.sealing import TenantSeals
 from cortex.storage.migrations import load_migrations
 from cortex.storage.sqlite import Database, DatabaseOptions
 
@@ -105,6 +108,7 @@ class MemoryWorld:
     ids: CountedIds
     home: Path
     namespace: Namespace = field(default_factory=lambda: Namespace("local", "default"))
+    seals: TenantSeals | None = None
 
     async def add(self, *items: NewMemory, ns: Namespace | None = None) -> list[Stored]:
         """Prepare and store items."""
@@ -124,16 +128,24 @@ async def memory_world(
     clock: VirtualClock | None = None,
     ids: CountedIds | None = None,
     options: DatabaseOptions | None = None,
+    master: MasterKey | None = None,
 ) -> AsyncIterator[MemoryWorld]:
-    """Open a store in ``home``; pass the same clock and ids to open it again."""
+    """Open a store in ``home``; pass the same clock and ids to open it again.
+
+    With a master key the store encrypts what it keeps.
+    """
     clock, ids = clock or VirtualClock(), ids or CountedIds()
-    steps = (*load_migrations("cortex.storage"), *load_migrations("cortex.memory"))
+    rooms = ("cortex.storage", "cortex.memory", "cortex.security")
+    steps = tuple(step for room in rooms for step in load_migrations(room))
     database = Database(
         home / "cortex.db", clock=clock, options=options, migrations=steps
     )
     await database.open()
     try:
-        store = SqliteMemoryStore(database, clock=clock, ids=ids)
-        yield MemoryWorld(database, store, clock, ids, home)
+        seals = None
+        if master is not None:
+            seals = TenantSeals(DataKeys(database, Keyring(master), clock=clock))
+        store = SqliteMemoryStore(database, clock=clock, ids=ids, seals=seals)
+        yield MemoryWorld(database, store, clock, ids, home, seals=seals)
     finally:
         await database.close()

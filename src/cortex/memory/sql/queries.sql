@@ -22,13 +22,13 @@ INSERT INTO memories (
     modality, occurred_at, valid_from, valid_to, expires_at, created_at, updated_at,
     bytes, content_sha256, dedupe, tags, metadata, terms, content,
     content_z, written_by, run_id, source, source_kind, trust, quarantined_at,
-    quarantine_reason
+    quarantine_reason, sealed
 ) VALUES (
     :ns_id, :id, :tier, :kind, :space_id, :session_id, :agent_id, :user_id, :author,
     :importance, :modality, :occurred_at, :valid_from, :valid_to, :expires_at,
     :created_at, :updated_at, :bytes, :content_sha256, :dedupe, :tags, :metadata,
     :terms, :content, :content_z, :written_by, :run_id, :source, :source_kind, :trust,
-    :quarantined_at, :quarantine_reason
+    :quarantined_at, :quarantine_reason, :sealed
 ) ON CONFLICT DO NOTHING
 
 -- name: same_memory
@@ -182,13 +182,15 @@ ORDER BY seq LIMIT :limit
 UPDATE memories SET
     kind = :kind, author = :author, importance = :importance, tags = :tags,
     metadata = :metadata, valid_from = :valid_from, valid_to = :valid_to,
-    expires_at = :expires_at, updated_at = :updated_at
+    expires_at = :expires_at, updated_at = :updated_at, user_id = :user_id,
+    agent_id = :agent_id, run_id = :run_id, source = :source,
+    content_sha256 = :content_sha256, dedupe = :dedupe, sealed = :sealed
 WHERE ns_id = :ns_id AND seq = :seq
 
 -- name: update_content
 UPDATE memories SET
-    content = :content, content_z = NULL, bytes = :bytes, tier = :tier,
-    content_sha256 = :content_sha256, terms = :terms, space_id = :space_id,
+    content = :content, content_z = :content_z, bytes = :bytes, tier = :tier,
+    content_sha256 = :content_sha256, terms = :terms, sealed = :sealed, space_id = :space_id,
     written_by = :written_by,
     quarantine_reason = iif(quarantined_at IS NULL, :quarantine_reason, quarantine_reason),
     quarantined_at = coalesce(quarantined_at, :quarantined_at)
@@ -209,7 +211,7 @@ SELECT tier, kind, coalesce(space_id, 0), bytes FROM memories
 WHERE ns_id = :ns_id AND seq = :seq
 
 -- name: forgettable
-SELECT seq, tier, kind, coalesce(space_id, 0), bytes, content_sha256
+SELECT seq, tier, kind, coalesce(space_id, 0), bytes, content_sha256, sealed
 FROM memories WHERE ns_id = ? AND id = ?
 
 -- name: delete_memory
@@ -267,7 +269,7 @@ SELECT
     m.seq, m.occurred_at, m.expires_at, m.importance, m.tier, m.modality, m.kind,
     m.author, m.session_id, m.user_id, m.agent_id, m.tags, m.metadata, m.terms,
     substr(m.content_sha256, 1, 8), s.name, coalesce(length(v.spans) / 8, 0), v.vectors,
-    m.trust, m.source_kind, m.quarantined_at IS NOT NULL
+    m.trust, m.source_kind, m.quarantined_at IS NOT NULL, m.id, m.sealed
 FROM memories m
 LEFT JOIN memory_vectors v ON v.seq = m.seq
 LEFT JOIN memory_spaces s ON s.id = m.space_id
@@ -278,7 +280,7 @@ SELECT
     m.seq, m.occurred_at, m.expires_at, m.importance, m.tier, m.modality, m.kind,
     m.author, m.session_id, m.user_id, m.agent_id, m.tags, m.metadata, m.terms,
     substr(m.content_sha256, 1, 8), s.name, coalesce(length(v.spans) / 8, 0), v.vectors,
-    m.trust, m.source_kind, m.quarantined_at IS NOT NULL
+    m.trust, m.source_kind, m.quarantined_at IS NOT NULL, m.id, m.sealed
 FROM memories m
 LEFT JOIN memory_vectors v ON v.seq = m.seq
 LEFT JOIN memory_spaces s ON s.id = m.space_id
@@ -317,7 +319,7 @@ LEFT JOIN memory_usage u ON u.seq = m.seq
 WHERE m.ns_id = ? AND m.seq = ?
 
 -- name: content
-SELECT content, content_z FROM memories WHERE ns_id = :ns_id AND seq = :seq
+SELECT id, content, content_z FROM memories WHERE ns_id = :ns_id AND seq = :seq
 
 -- name: move_tier
 UPDATE memories SET
@@ -326,19 +328,22 @@ WHERE ns_id = :ns_id AND seq = :seq
 
 -- name: insert_session
 INSERT INTO memory_sessions
-    (ns_id, id, title, user_id, agent_id, metadata, created_at, updated_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+    (ns_id, id, title, user_id, agent_id, metadata, created_at, updated_at, sealed)
+VALUES (
+    :ns_id, :id, :title, :user_id, :agent_id, :metadata, :created_at, :created_at,
+    :sealed
+) ON CONFLICT DO NOTHING
 
 -- name: session
 SELECT s.id, s.title, s.user_id, s.agent_id, s.metadata, s.created_at, s.updated_at, (
     SELECT count(*) FROM memories m WHERE m.ns_id = s.ns_id AND m.session_id = s.id
-)
+), s.sealed
 FROM memory_sessions s WHERE s.ns_id = ? AND s.id = ?
 
 -- name: sessions_after
 SELECT s.id, s.title, s.user_id, s.agent_id, s.metadata, s.created_at, s.updated_at, (
     SELECT count(*) FROM memories m WHERE m.ns_id = s.ns_id AND m.session_id = s.id
-)
+), s.sealed
 FROM memory_sessions s WHERE s.ns_id = ? AND s.id > ? ORDER BY s.id LIMIT ?
 
 -- name: touch_session
@@ -348,3 +353,38 @@ UPDATE memory_sessions SET updated_at = ? WHERE ns_id = ? AND id = ?
 DELETE FROM memory_sessions
 WHERE ns_id = ?1 AND (?2 IS NULL OR id = ?2) AND (?3 IS NULL OR user_id = ?3)
     AND (?4 IS NULL OR agent_id = ?4)
+
+-- name: unsealed_memories
+SELECT r.seq, n.tenant FROM memories r JOIN memory_namespaces n ON n.id = r.ns_id
+WHERE r.sealed IS NULL AND r.seq > ? ORDER BY r.seq LIMIT ?
+
+-- name: plain_row
+SELECT
+    id, author, user_id, agent_id, run_id, source, tags, metadata, content_sha256,
+    dedupe, terms, content, content_z
+FROM memories WHERE seq = ?
+
+-- name: seal_row
+UPDATE memories SET
+    author = :author, user_id = :user_id, agent_id = :agent_id, run_id = :run_id,
+    source = :source, tags = :tags, metadata = :metadata,
+    content_sha256 = :content_sha256, dedupe = :dedupe, terms = :terms,
+    content = :content, content_z = :content_z, sealed = :sealed
+WHERE seq = :seq
+
+-- name: vectors_of
+SELECT vectors FROM memory_vectors WHERE seq = ?
+
+-- name: seal_vectors
+UPDATE memory_vectors SET vectors = ? WHERE seq = ?
+
+-- name: unsealed_sessions
+SELECT n.tenant, s.ns_id, s.id, s.title, s.user_id, s.agent_id, s.metadata
+FROM memory_sessions s JOIN memory_namespaces n ON n.id = s.ns_id
+WHERE s.sealed IS NULL LIMIT ?
+
+-- name: seal_session
+UPDATE memory_sessions SET
+    title = :title, user_id = :user_id, agent_id = :agent_id, metadata = :metadata,
+    sealed = :sealed
+WHERE ns_id = :ns_id AND id = :id

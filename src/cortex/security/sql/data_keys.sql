@@ -27,3 +27,13 @@ DELETE FROM security_data_keys WHERE tenant = ? AND purpose = ?;
 
 -- name: destroy_of_tenant
 DELETE FROM security_data_keys WHERE tenant = ?;
+
+-- name: masters
+SELECT DISTINCT master_id FROM security_data_keys;
+
+-- name: tenants
+SELECT DISTINCT tenant FROM security_data_keys WHERE purpose = ? ORDER BY tenant;
+
+-- name: census
+SELECT tenant, purpose, master_id, count(*) FROM security_data_keys
+GROUP BY tenant, purpose, master_id ORDER BY tenant, purpose, master_id;

@@ -48,3 +48,10 @@ DELETE FROM key_values WHERE rowid IN (
     WHERE tenant = :tenant AND namespace = :namespace
     ORDER BY used DESC LIMIT -1 OFFSET :kept
 );
+
+-- name: values_after
+SELECT rowid, tenant, namespace, key, value FROM key_values
+WHERE rowid > ? ORDER BY rowid LIMIT ?;
+
+-- name: replace_value
+UPDATE key_values SET value = ? WHERE rowid = ?;
