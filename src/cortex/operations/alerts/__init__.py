@@ -1,0 +1,1 @@
+"""Alerts: conditions over time, kept over restarts, told as events."""

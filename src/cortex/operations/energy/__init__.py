@@ -1,0 +1,1 @@
+"""Energy: how much power, from what source, and which requests used it."""

@@ -1,0 +1,79 @@
+"""Looks at everything that was promised, every ten seconds."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from cortex.foundation.clock import Clock
+from cortex.operations.alerts.engine import Alerts
+from cortex.operations.alerts.model import Evaluation
+from cortex.operations.slo.controller import SeriesSource, SloController
+from cortex.operations.slo.report import Promise, promises
+from cortex.operations.steady import SteadyTime
+
+TICK_SECONDS = 10.0
+"""Between two looks: an outage pages after 48.4 s of it, so within a minute."""
+
+Look = Callable[[float], Sequence[Evaluation]]
+"""Returns what was found at a moment."""
+
+
+class Watch:
+    """Runs the looks, keeps the alerts, and answers how things stand.
+
+    Of several processes over the same files only the one that ``leads`` evaluates:
+    two would page twice.
+    """
+
+    def __init__(
+        self,
+        slo: SloController,
+        alerts: Alerts,
+        looks: Iterable[Look],
+        *,
+        clock: Clock,
+        leads: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Take the promises, the alerts and whatever else is looked at."""
+        self.slo = slo
+        self.alerts = alerts
+        self._looks = tuple(looks)
+        self._clock = clock
+        self._leads = leads
+        self._time = SteadyTime(clock)
+        self._opened = False
+
+    async def open(self, source: SeriesSource | None = None) -> None:
+        """Take over what earlier processes stored and what the history holds."""
+        looked_at = await self.alerts.open(self._time.now())
+        self._time.resume(looked_at)
+        now = self._time.now()
+        if source is not None:
+            await self.slo.restore(source, now)
+        self.slo.begin(now)
+        self._opened = True
+
+    @property
+    def now(self) -> float:
+        """Return the present on the scale of series and alerts."""
+        return self._time.now()
+
+    async def tick(self) -> None:
+        """Look once."""
+        now = self._time.now()
+        found = list(self.slo.look(now))
+        for look in self._looks:
+            found += look(now)
+        if self._leads():
+            await self.alerts.evaluate(found, now)
+
+    async def run(self) -> None:
+        """Look for ever, without drifting."""
+        due = self._clock.monotonic()
+        while True:
+            due = max(due + TICK_SECONDS, self._clock.monotonic())
+            await self._clock.sleep(due - self._clock.monotonic())
+            await self.tick()
+
+    def promises(self) -> tuple[Promise, ...]:
+        """Return where each promise stands, as of the last look."""
+        firing = {o.name: self.alerts.firing_for(o.name) for o in self.slo.objectives}
+        return promises(self.slo.standing(self._time.now()), firing)
