@@ -187,4 +187,7 @@ class CortexClientSync:
     verify_audit = _verb(audit.verify_audit)
     health = _verb(operations.health)
     ready = _verb(operations.ready)
+    slo = _verb(operations.slo)
+    alerts = _verb(operations.alerts)
+    acknowledge_alert = _verb(operations.acknowledge_alert)
     events = _flow(operations.events)

@@ -14,6 +14,7 @@ from cortex.bootstrap.keys import signing_key
 from cortex.bootstrap.language import open_language
 from cortex.bootstrap.media import media_components, open_media
 from cortex.bootstrap.observing import Observing
+from cortex.bootstrap.promises import Promises
 from cortex.bootstrap.stores import Stores, open_stores
 from cortex.bootstrap.tools import Tools
 from cortex.bootstrap.trust import Trust
@@ -93,6 +94,7 @@ class _Rooms:
     trust: Trust
     observing: Observing
     language: Generation | None
+    promises: Promises
 
     @property
     def preparing(self) -> Preparing:
@@ -123,6 +125,7 @@ def compose(
         trust=Trust(settings, stores, tools, announcer.tell),
         observing=Observing(settings, tools),
         language=open_language(settings, counters, tools.clock, tools.metrics),
+        promises=Promises(settings, stores, tools),
     )
     entrance = Entrance(
         settings, stores, clock=tools.clock, ids=tools.ids, watch=tools.watch
@@ -194,6 +197,7 @@ def _use_cases(rooms: _Rooms) -> UseCases:
         audit=rooms.trust.audit,
         follow=rooms.trust.follow,
         observed=rooms.observing.observed,
+        operations=rooms.promises.operations,
         health=health,
         ready=Ready(lambda: rooms.tools.phase.state.value, health),
     )
@@ -234,6 +238,7 @@ def _components(rooms: _Rooms) -> tuple[Component, ...]:
         opened("counters", _nothing, _later(rooms.counters.close)),
         *rooms.observing.components(),
         *rooms.trust.components(),
+        *rooms.promises.components(),
         opened("announcements", _nothing, rooms.announcer.flush),
         *(Loop(n, run, tools.clock, tools.log).component() for n, run in loops.items()),
     )
@@ -344,6 +349,7 @@ def _health(rooms: _Rooms) -> Health:
         "vector_store": vector_store,
         "embedder": embedding,
         "audit_ledger": audit_ledger,
+        "promises": rooms.promises.health,
     }
     vital = frozenset({"database"})
     return Health(checks, vital=vital, clock=rooms.tools.clock)

@@ -44,7 +44,12 @@ class Stores:
 def open_stores(settings: Settings, tools: Tools, ranking: RankingConfig) -> Stores:
     """Return the stores; their files are opened when the components start."""
     clock, ids = tools.clock, tools.ids
-    rooms = ("cortex.storage", "cortex.memory", "cortex.security")
+    rooms = (
+        "cortex.storage",
+        "cortex.memory",
+        "cortex.security",
+        "cortex.operations",
+    )
     migrations = tuple(step for room in rooms for step in load_migrations(room))
     database = Database(settings.database_file, clock=clock, migrations=migrations)
     encryption = encryption_of(settings, database, clock)

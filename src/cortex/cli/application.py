@@ -5,7 +5,17 @@ from typing import Annotated
 import typer
 
 import cortex
-from cortex.cli import config, encryption, ledger, models, policy, sessions, tokens
+from cortex.cli import (
+    alerts,
+    config,
+    encryption,
+    ledger,
+    models,
+    policy,
+    sessions,
+    slo,
+    tokens,
+)
 from cortex.cli.context import context
 from cortex.cli.demo.command import demo
 from cortex.cli.doctor import doctor
@@ -52,6 +62,8 @@ def build() -> typer.Typer:
     program.add_typer(tokens.build(), name="tokens")
     program.add_typer(policy.build(), name="policy")
     program.add_typer(encryption.build(), name="encryption")
+    program.add_typer(slo.build(), name="slo")
+    program.add_typer(alerts.build(), name="alerts")
     return program
 
 

@@ -100,6 +100,9 @@ MEANINGS: Mapping[str, Meaning] = {
     "LEDGER_TAMPERED": Meaning(500, "Ledger tampered with"),
     "LEDGER_STOPPED": Meaning(503, "Ledger stopped"),
     "ARCHIVE_UNREACHABLE": Meaning(503, "Archive unreachable"),
+    "SLO_INVALID": Meaning(422, "Invalid objectives", 2),
+    "ALERT_NOT_FOUND": Meaning(404, "No such alert", 4),
+    "POWER_UNAVAILABLE": Meaning(503, "Power unavailable"),
 }
 
 

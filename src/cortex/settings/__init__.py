@@ -194,6 +194,10 @@ class Settings(BaseSettings):
     issuers: dict[str, IssuerSettings] = Field(
         default_factory=dict, description="OpenID Connect issuers let in, by name."
     )
+    slo_file: Path | None = Field(
+        None,
+        description="Objectives, .slo.yml or OpenSLO; the built-in ones without.",
+    )
     tls: Tls = Field(default_factory=Tls, description="HTTPS and client certificates.")
     public_url: str = Field(
         "",

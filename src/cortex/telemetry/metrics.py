@@ -49,6 +49,7 @@ class Metrics:
         self._declare_memory()
         self._declare_models()
         self._declare_language()
+        self._declare_objectives()
         ProcessCollector(registry=self.registry)
         info = Info("cortex_build", "Which build runs", registry=self.registry)
         info.info({"brand": brand, "version": version})
@@ -124,6 +125,11 @@ class Metrics:
             registry=self.registry,
         )
 
+    def _declare_objectives(self) -> None:
+        self._observe: Callable[[str, int, float], None] = _ignore
+        self._objectives = _Objectives()
+        self.registry.register(self._objectives)
+
     def _declare_models(self) -> None:
         self._embeddings = _Embeddings()
         self.registry.register(self._embeddings)
@@ -180,21 +186,70 @@ class Metrics:
         """Count one tool call; both names come from fixed lists."""
         self._mcp_calls.labels(tool, outcome).inc()
 
+    def watch_objectives(
+        self, read: Callable[[], Mapping[str, tuple[float, float]]]
+    ) -> None:
+        """Tell from now on what ``read`` returns: objective → requests, bad ones."""
+        self._objectives.read = read
+
     def watch_embeddings(self, read: Callable[[], Mapping[str, float]]) -> None:
         """Tell from now on what ``read`` returns: source of the vector → texts."""
         self._embeddings.read = read
 
+    def watch_requests(self, observe: Callable[[str, int, float], None]) -> None:
+        """Hand route, status and seconds of each finished request on as well."""
+        self._observe = observe
+
     def request(self, sample: RequestSample, trace_id: str = "") -> None:
         """Count one finished request; ``trace_id`` names a trace that shows it."""
+        self._observe(sample.route, sample.status, sample.seconds)
         status = f"{sample.status // 100}xx"
         labels = (sample.route, sample.method, status)
         self._requests.labels(*labels).inc()
         exemplar = {"trace_id": trace_id} if trace_id else None
         self._request_seconds.labels(*labels).observe(sample.seconds, exemplar)
 
+    def request_buckets(self) -> Iterator[tuple[str, str, float, float]]:
+        """Yield route, status class, upper bound in seconds and cumulative count."""
+        for family in self._request_seconds.collect():
+            for sample in family.samples:
+                if sample.name.endswith("_bucket"):
+                    labels = sample.labels
+                    bound = float(labels["le"])
+                    yield labels["route"], labels["status"], bound, sample.value
+
     def render(self) -> bytes:
         """Return all metrics in the Prometheus text format."""
         return generate_latest(self.registry)
+
+
+def _ignore(route: str, status: int, seconds: float) -> None:
+    """Be the observer where nobody watches requests."""
+
+
+class _Objectives(Collector):
+    """Asks the tally of promises for its counts when somebody looks."""
+
+    def __init__(self) -> None:
+        self.read: Callable[[], Mapping[str, tuple[float, float]]] = dict
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Return both counters as they stand; each objective is there from zero."""
+        total = CounterMetricFamily(
+            "cortex_slo_requests",
+            "Requests that count for an objective",
+            labels=("objective",),
+        )
+        bad = CounterMetricFamily(
+            "cortex_slo_bad_requests",
+            "Requests among them that failed, or took too long",
+            labels=("objective",),
+        )
+        for name, (requests, failed) in self.read().items():
+            total.add_metric((name,), requests)
+            bad.add_metric((name,), failed)
+        yield total
+        yield bad
 
 
 class _Embeddings(Collector):

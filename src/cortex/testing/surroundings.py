@@ -15,6 +15,7 @@ from cortex.inference.media.stand_in import StandInReader
 from cortex.memory.terms import TermAnalyser
 from cortex.testing.embedding import FakeEmbedder
 from cortex.testing.observed import FakeHistory
+from cortex.testing.promises import FakeWatched
 from cortex.testing.usecases import (
     MODEL,
     FakeContexts,
@@ -48,6 +49,7 @@ from cortex.usecases.model import (
     Table,
 )
 from cortex.usecases.observed import Observed
+from cortex.usecases.operations import Operations
 from cortex.usecases.plan import MakePlan
 from cortex.usecases.reflect import Reflect
 
@@ -211,6 +213,7 @@ class FakeWorld:
     state: FakeState
     surroundings: FakeSurroundings
     embedder: FakeEmbedder
+    watched: FakeWatched
     use_cases: UseCases
 
 
@@ -226,6 +229,8 @@ def fake_world(clock: Clock, ids: IdSource) -> FakeWorld:
     )
     analyser = TermAnalyser()
     history = FakeHistory()
+    watched = FakeWatched(clock, ids)
+    operations = Operations(watched.watch, watched.buckets, clock.now())
     use_cases = UseCases(
         remember=memory.remember,
         get_memory=memory.get,
@@ -266,10 +271,13 @@ def fake_world(clock: Clock, ids: IdSource) -> FakeWorld:
         audit=Audit(LedgerRoom()),
         follow=_silence,
         observed=Observed(history, clock),
+        operations=operations,
         health=around.health,
         ready=around.ready,
     )
-    return FakeWorld(memory, transfer, sessions, state, around, embedder, use_cases)
+    return FakeWorld(
+        memory, transfer, sessions, state, around, embedder, watched, use_cases
+    )
 
 
 def _unheard(

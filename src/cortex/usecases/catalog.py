@@ -65,6 +65,7 @@ from cortex.usecases.model import (
     VectorHits,
 )
 from cortex.usecases.observed import Observed
+from cortex.usecases.operations import Operations
 from cortex.usecases.plan import PlanMade, PlanRequest
 from cortex.usecases.reflect import Reflected, ReflectRequest
 
@@ -356,5 +357,6 @@ class UseCases:
     audit: Audit
     follow: FollowEvents
     observed: Observed
+    operations: Operations
     health: Callable[[], Awaitable[HealthReport]]
     ready: Callable[[], Awaitable[Readiness]]

@@ -2,10 +2,10 @@
 
 from typing import Unpack
 
-from cortex_client.call import Answer, Call, Flow, Traced, traced
+from cortex_client.call import Answer, Call, Flow, Retry, Traced, traced
 from cortex_client.decoding import decode
 from cortex_client.sse import EventReader
-from cortex_client.wire import Event, Health, Readiness
+from cortex_client.wire import Event, Health, Json, Readiness
 
 _OK = 200
 _NOT_READY = 503
@@ -39,6 +39,28 @@ def ready(**options: Unpack[Traced]) -> Call[Readiness]:
     )
 
 
+def slo(**options: Unpack[Traced]) -> Call[Json]:
+    """Return every objective with its budget, burn rates, alerts, and the baseline."""
+    return _told("/slo", options.get("correlation_id"))
+
+
+def alerts(**options: Unpack[Traced]) -> Call[Json]:
+    """Return the alerts that are pending or fire."""
+    return _told("/alerts", options.get("correlation_id"))
+
+
+def acknowledge_alert(name: str, **options: Unpack[Traced]) -> Call[Json]:
+    """Say that you know of a firing alert; saying it again changes nothing."""
+    return Call(
+        "POST",
+        "/alerts/acknowledge",
+        lambda answer: decode(dict[str, object], answer.body),
+        body={"name": name},
+        headers=traced(options.get("correlation_id")),
+        retry=Retry.SAFE,
+    )
+
+
 def events(**options: Unpack[EventOptions]) -> Flow[Event]:
     """Stream what happens at the server; ends when the connection does."""
     last = options.get("last_event_id")
@@ -50,6 +72,15 @@ def events(**options: Unpack[EventOptions]) -> Flow[Event]:
             **traced(options.get("correlation_id")),
             **({} if last is None else {"Last-Event-ID": last}),
         },
+    )
+
+
+def _told(path: str, correlation_id: str | None) -> Call[Json]:
+    return Call(
+        "GET",
+        path,
+        lambda answer: decode(dict[str, object], answer.body),
+        headers=traced(correlation_id),
     )
 
 

@@ -142,11 +142,11 @@ class Alerts:
         return sorted(found, key=lambda alert: alert.state.since)
 
     def firing_for(self, objective: str) -> list[Alert]:
-        """Return the firing alerts of one promise."""
+        """Return the firing alerts of one promise, in the order of the rules."""
         return [
-            alert
-            for alert in self.standing()
-            if alert.state.firing and alert.rule.objective == objective
+            Alert(rule, self._states[rule.name])
+            for rule in self._rules.values()
+            if rule.objective == objective and self._states[rule.name].firing
         ]
 
     def _objectives(self, after: Mapping[str, AlertState], now: float) -> list[Event]:

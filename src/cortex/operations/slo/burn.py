@@ -15,9 +15,6 @@ from cortex.operations.slo.model import Counts, Objective
 
 MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
 
-BAD_REQUESTS_MIN = 5.0
-"""Bad requests in the long window before it can page: one of ten is no outage."""
-
 BAD_RATIO_MAX = 0.9
 """Highest bad share an alert waits for, where budget and factor would ask for more."""
 
@@ -33,6 +30,8 @@ class BurnRule:
     Attributes:
         name: of the rule, part of the alert's name.
         budget_share: share of the whole budget burnt in the long window.
+        bad_min: bad requests in the long window before it can fire: one failure of
+            ten is no outage, and near the steady rate chance alone makes a dozen.
     """
 
     name: str
@@ -40,6 +39,7 @@ class BurnRule:
     long_seconds: float
     short_seconds: float
     budget_share: float
+    bad_min: float
 
     def factor(self, objective: Objective) -> float:
         """Return how many times the steady rate is too fast."""
@@ -52,9 +52,9 @@ class BurnRule:
 
 
 BURN_RULES = (
-    BurnRule("fast", Severity.CRITICAL, HOUR, 5 * MINUTE, 0.02),
-    BurnRule("slow", Severity.CRITICAL, 6 * HOUR, 30 * MINUTE, 0.05),
-    BurnRule("creeping", Severity.WARNING, 3 * DAY, 6 * HOUR, 0.10),
+    BurnRule("fast", Severity.CRITICAL, HOUR, 5 * MINUTE, 0.02, 5),
+    BurnRule("slow", Severity.CRITICAL, 6 * HOUR, 30 * MINUTE, 0.05, 10),
+    BurnRule("creeping", Severity.WARNING, 3 * DAY, 6 * HOUR, 0.10, 40),
 )
 """Two pages and a ticket."""
 
@@ -81,6 +81,6 @@ def burns(
     """
     limit = rule.bad_ratio(objective)
     long = within(rule.long_seconds)
-    if long.bad < BAD_REQUESTS_MIN or not long.bad_ratio > limit:
+    if long.bad < rule.bad_min or not long.bad_ratio > limit:
         return False
     return within(rule.short_seconds).bad_ratio > limit

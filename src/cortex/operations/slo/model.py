@@ -10,6 +10,9 @@ PERIOD_SECONDS = 28 * 86_400.0
 ABORTED_STATUS = 499
 """Status recorded for a caller that left before the answer."""
 
+BROKEN_BAD_MIN = 10
+"""Bad requests before a promise counts as broken: the first request of all may fail."""
+
 _SERVER_FAULT = 500
 
 
@@ -109,8 +112,8 @@ class Budget:
 
     @property
     def kept(self) -> bool:
-        """Return whether the promise is kept so far."""
-        return self.spent <= 1.0
+        """Return whether the promise is kept; a handful of requests breaks none."""
+        return self.spent <= 1.0 or self.counts.bad < BROKEN_BAD_MIN
 
 
 def budget_of(objective: Objective, counts: Counts) -> Budget:

@@ -7,7 +7,6 @@ instant. On the same samples these rules fire when the engine of this package do
 from collections.abc import Iterable
 
 from cortex.operations.slo.burn import (
-    BAD_REQUESTS_MIN,
     BURN_RULES,
     RATIO_DIGITS,
     WINDOWS_SECONDS,
@@ -83,12 +82,13 @@ def _alert(objective: Objective, rule: BurnRule) -> dict[str, object]:
         "expr": (
             f"{RATIO_RECORD}{long}{chosen} > {limit} and "
             f"{RATIO_RECORD}{short}{chosen} > {limit} and "
-            f"{BAD_RECORD}{long}{chosen} >= {BAD_REQUESTS_MIN:g}"
+            f"{BAD_RECORD}{long}{chosen} >= {rule.bad_min:g}"
         ),
         "labels": {
             "severity": rule.severity.value,
             "burn": rule.name,
             "group": objective.group,
+            "objective": objective.name,
         },
         "annotations": {
             "summary": (

@@ -41,6 +41,7 @@ from cortex.service.http.routes.health import HealthRoutes
 from cortex.service.http.routes.media import MediaRoutes
 from cortex.service.http.routes.memory import MemoryRoutes
 from cortex.service.http.routes.observed import ObservedRoutes
+from cortex.service.http.routes.operations import OperationsRoutes
 from cortex.service.http.routes.pages import PageRoutes
 from cortex.service.http.routes.quarantine import QuarantineRoutes
 from cortex.service.http.routes.sessions import SessionRoutes
@@ -120,6 +121,7 @@ def _routers(edge: Edge, options: HttpOptions) -> Iterator[APIRouter]:
         AgentRoutes(edge.use_cases),
         EventRoutes(edge.use_cases),
         ObservedRoutes(edge.use_cases),
+        OperationsRoutes(edge.use_cases),
         CarriedRoutes(edge.carried),
         PageRoutes(edge.pages),
         DocsRoutes(),

@@ -1,0 +1,89 @@
+"""Ties the promises: objectives, the counts of requests, and the states of alerts."""
+
+from collections.abc import Iterator, Mapping
+
+from cortex.app import Loop, opened
+from cortex.bootstrap.stores import Stores
+from cortex.bootstrap.tools import Tools
+from cortex.foundation.canonical import JsonValue
+from cortex.foundation.errors import ValidationError
+from cortex.foundation.lifecycle import Component
+from cortex.operations.alerts.engine import Alerts
+from cortex.operations.alerts.store import AlertStore
+from cortex.operations.slo.baseline import Bucket
+from cortex.operations.slo.controller import SloController, burn_rules
+from cortex.operations.slo.defaults import default_objectives
+from cortex.operations.slo.loader import parse_objectives
+from cortex.operations.slo.model import Kind, Objective
+from cortex.operations.slo.report import SloState
+from cortex.operations.slo.tally import Tally
+from cortex.operations.watch import Watch
+from cortex.settings import Settings
+from cortex.usecases.operations import Operations
+
+
+class Promises:
+    """The watch of one process, fed by its requests."""
+
+    def __init__(self, settings: Settings, stores: Stores, tools: Tools) -> None:
+        """Nothing is opened yet."""
+        self._tools = tools
+        found = objectives(settings)
+        tally = Tally(found)
+        tools.metrics.watch_requests(tally.observe)
+        tools.metrics.watch_objectives(lambda: _told(tally))
+        alerts = Alerts(burn_rules(found), AlertStore(stores.database), ids=tools.ids)
+        self.watch = Watch(
+            SloController(found, tally.counts), alerts, (), clock=tools.clock
+        )
+        self.operations = Operations(self.watch, self._buckets, tools.clock.now())
+
+    def components(self) -> tuple[Component, ...]:
+        """Return the parts in the order they start; after the database."""
+        tools = self._tools
+        loop = Loop("promises", self.watch.run, tools.clock, tools.log)
+        return (opened("promises-state", self.watch.open, _nothing), loop.component())
+
+    async def health(self) -> Mapping[str, JsonValue]:
+        """Tell which promises are broken; failures degrade, slowness is only told."""
+        unwell = [
+            promise
+            for promise in self.watch.promises()
+            if promise.state in {SloState.BURNING, SloState.EXHAUSTED}
+        ]
+        facts: dict[str, JsonValue] = {"objectives": len(self.watch.slo.objectives)}
+        if unwell:
+            told = (f"{p.standing.objective.name} is {p.state.value}" for p in unwell)
+            facts["reason"] = ", ".join(told)
+        if any(p.standing.objective.kind is Kind.AVAILABILITY for p in unwell):
+            facts["degraded"] = True
+        return facts
+
+    def _buckets(self) -> Iterator[Bucket]:
+        for bucket in self._tools.metrics.request_buckets():
+            yield Bucket(*bucket)
+
+
+def objectives(settings: Settings) -> tuple[Objective, ...]:
+    """Return what is promised.
+
+    Raises:
+        ValidationError: the file cannot be read, or says what cannot be meant.
+    """
+    path = settings.slo_file
+    if path is None:
+        return default_objectives()
+    try:
+        text = path.expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"the file of objectives {path} cannot be read: {error}"
+        raise ValidationError(message, field="slo_file") from error
+    return parse_objectives(text)
+
+
+def _told(tally: Tally) -> dict[str, tuple[float, float]]:
+    return {name: (c.total, c.bad) for name, c in tally.counts().items()}
+
+
+async def _nothing() -> None:
+    """Stop a part that needs no stopping."""
