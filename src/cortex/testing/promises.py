@@ -14,6 +14,7 @@ from cortex.operations.slo.controller import SloController, burn_rules
 from cortex.operations.slo.defaults import default_objectives
 from cortex.operations.slo.tally import Tally
 from cortex.operations.watch import Watch
+from cortex.usecases.operations import Operations
 
 
 class FakeStateStore:
@@ -54,6 +55,7 @@ class FakeWatched:
         alerts = Alerts(burn_rules(promised), self.store, ids=ids)
         self.watch = Watch(slo, alerts, (), clock=clock)
         slo.begin(clock.now())
+        self.operations = Operations(self.watch, self.buckets, clock.now())
 
     def buckets(self) -> Iterator[Bucket]:
         """Yield a histogram of one route: 90 fast answers, 10 slower ones."""

@@ -49,7 +49,6 @@ from cortex.usecases.model import (
     Table,
 )
 from cortex.usecases.observed import Observed
-from cortex.usecases.operations import Operations
 from cortex.usecases.plan import MakePlan
 from cortex.usecases.reflect import Reflect
 
@@ -230,7 +229,6 @@ def fake_world(clock: Clock, ids: IdSource) -> FakeWorld:
     analyser = TermAnalyser()
     history = FakeHistory()
     watched = FakeWatched(clock, ids)
-    operations = Operations(watched.watch, watched.buckets, clock.now())
     use_cases = UseCases(
         remember=memory.remember,
         get_memory=memory.get,
@@ -271,7 +269,7 @@ def fake_world(clock: Clock, ids: IdSource) -> FakeWorld:
         audit=Audit(LedgerRoom()),
         follow=_silence,
         observed=Observed(history, clock),
-        operations=operations,
+        operations=watched.operations,
         health=around.health,
         ready=around.ready,
     )
