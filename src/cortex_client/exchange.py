@@ -22,6 +22,7 @@ from cortex_client.errors import (
 )
 from cortex_client.retry import RetryPolicy, retry_after
 from cortex_client.signature import verify
+from cortex_client.tracing import traceparent
 
 T = TypeVar("T")
 
@@ -90,7 +91,7 @@ def request_options(call: Call[Any]) -> dict[str, Any]:
         "method": call.method,
         "url": call.path,
         "params": {k: v for k, v in call.params.items() if v is not None},
-        "headers": dict(call.headers),
+        "headers": {"traceparent": traceparent(), **call.headers},
     }
     if isinstance(call.body, bytes):
         options["content"] = call.body

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from collections.abc import Awaitable, Callable
 from random import Random  # noqa: TID251  this is the composition root
 
 from cortex.app import Loop, opened
@@ -11,10 +12,13 @@ from cortex.foundation.errors import CortexError
 from cortex.foundation.lifecycle import Component
 from cortex.settings import Settings
 from cortex.storage.migrations import load_migrations
+from cortex.storage.observations.errors import SqliteErrors
 from cortex.storage.observations.series import SqliteHistory
+from cortex.storage.observations.traces import SqliteTraces
 from cortex.storage.sqlite import Database, DatabaseOptions
 from cortex.telemetry.history.model import Run
 from cortex.telemetry.history.sampler import Sampler
+from cortex.telemetry.observations import Observations
 from cortex.telemetry.tracing.sampling import Sampling
 from cortex.telemetry.tracing.tracer import Tracer
 from cortex.usecases.observed import Observed
@@ -55,7 +59,14 @@ class Observing:
             migrations=load_migrations("cortex.storage.observations"),
         )
         self.history = SqliteHistory(self._database, clock)
-        self.observed = Observed(self.history, clock)
+        traces, errors = (
+            SqliteTraces(self._database, clock),
+            SqliteErrors(self._database),
+        )
+        self.observed = Observed(self.history, traces, errors, clock)
+        self._observations = Observations(
+            tools.tracer, tools.errors, traces, errors, clock
+        )
         now = clock.now()
         self._sampler = Sampler(
             self.history,
@@ -68,13 +79,20 @@ class Observing:
         """Return the parts in the order they start."""
         return (
             opened("observations", self._open, self._database.close),
-            Loop(
-                "metrics-history",
-                self._sampler.run,
-                self._tools.clock,
-                self._tools.log,
-            ).component(),
+            opened("last-observations", _nothing, self._flush),
+            self._loop("metrics-history", self._sampler.run),
+            self._loop("observations", self._observations.run),
         )
+
+    def _loop(self, name: str, run: Callable[[], Awaitable[None]]) -> Component:
+        return Loop(name, run, self._tools.clock, self._tools.log).component()
+
+    async def _flush(self) -> None:
+        """Write what the last seconds left; a file that is not there takes nothing."""
+        try:
+            await self._observations.flush()
+        except CortexError as error:
+            self._tools.log.warning("observations lost", reason=str(error))
 
     async def _open(self) -> None:
         """Open the file; without it the server serves, and says so in the log."""
@@ -82,3 +100,7 @@ class Observing:
             await self._database.open()
         except CortexError as error:
             self._tools.log.warning("no history", file=FILE, reason=str(error))
+
+
+async def _nothing() -> None:
+    """Start a part that needs no starting."""

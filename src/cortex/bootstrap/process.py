@@ -39,6 +39,7 @@ from cortex.service.http.options import Edge, HttpOptions
 from cortex.service.http.server import KEEP_ALIVE_SECONDS, Server, listen
 from cortex.service.http.workers import Supervisor
 from cortex.settings import Settings, fetch_secrets, load_with_secrets
+from cortex.telemetry.errors import ErrorCollector
 from cortex.telemetry.logs import LogOptions, build_logger, route_stdlib
 from cortex.telemetry.metrics import Metrics
 
@@ -153,6 +154,7 @@ def _build(
 ) -> tuple[App, Tools, Entrance]:
     settings.check()
     prepare_home(settings)
+    errors = ErrorCollector(clock)
     log = build_logger(
         LogOptions(
             level=settings.log_level.value,
@@ -161,6 +163,7 @@ def _build(
             version=cortex.__version__,
         ),
         clock,
+        on_error=errors.caught,
     )
     tools = Tools(
         clock=clock,
@@ -168,6 +171,7 @@ def _build(
         log=log,
         metrics=Metrics(brand=settings.brand, version=cortex.__version__),
         tracer=tracer(settings, clock),
+        errors=errors,
         phase=Phase(),
         watch=Watch(clock),
     )

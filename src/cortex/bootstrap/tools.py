@@ -6,6 +6,7 @@ from cortex.app import Phase
 from cortex.foundation.clock import Clock
 from cortex.foundation.ids import IdSource
 from cortex.security.intrusion import Watch
+from cortex.telemetry.errors import ErrorCollector
 from cortex.telemetry.logs import Logger
 from cortex.telemetry.metrics import Metrics
 from cortex.telemetry.tracing.tracer import Tracer
@@ -20,5 +21,6 @@ class Tools:
     log: Logger
     metrics: Metrics
     tracer: Tracer
+    errors: ErrorCollector
     phase: Phase
     watch: Watch

@@ -11,6 +11,7 @@ from cortex.cli import (
     encryption,
     ledger,
     models,
+    perf,
     policy,
     sessions,
     slo,
@@ -64,6 +65,7 @@ def build() -> typer.Typer:
     program.add_typer(encryption.build(), name="encryption")
     program.add_typer(slo.build(), name="slo")
     program.add_typer(alerts.build(), name="alerts")
+    program.add_typer(perf.build(), name="perf")
     return program
 
 

@@ -1,7 +1,8 @@
 """Structured logs: one event a line, as JSON or for a console; never any content.
 
 A logger is an object that is handed on; nothing here is global. Secrets are masked by
-the name of their field and by their shape; texts of users are replaced by their
+the name of their field and by their shape, mail addresses, telephone and card numbers
+by theirs; texts of users are replaced by their
 length, whatever field they come in.
 """
 
@@ -33,11 +34,22 @@ LEVELS: Mapping[str, int] = {
 """Names accepted on the command line and in ``CORTEX_LOG_LEVEL``."""
 
 _MASK = "[redacted]"
+_PERSONAL_MASK = "[personal]"
 _SECRET_NAME = re.compile(
     r"(?:^|_)(?:token|tokens|secret|password|passwd|authorization|cookie|api_?key|"
     r"signing_key|private_key|credential|credentials)$",
     re.IGNORECASE,
 )
+_PERSONAL_SHAPE = re.compile(
+    r"[A-Za-z0-9._%+\-]{1,64}@[A-Za-z0-9\-]{1,63}(?:\.[A-Za-z0-9\-]{1,63}){1,8}"
+    r"|(?<![\w.:\-])\+\d{1,3}[ .\-]?(?:\(?\d{1,4}\)?[ .\-]?){2,4}\d{2,4}(?![\w.])"
+    r"|(?<![\w.\-])(?:\d{4}[ \-]){3}\d{1,4}(?![\w.\-])"
+)
+"""Addresses of mail, telephone numbers in international form, numbers of cards."""
+
+_PERSONAL_HINT = re.compile(r"[@+]|\d{4}[ \-]\d{4}")
+"""What a text must hold for any of these; most have none and are not searched."""
+
 _SECRET_SHAPE = re.compile(
     r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=\-]+"
     r"|\b(?:sk|pk|ghp|xox[abp])[-_][A-Za-z0-9_\-]{16,}"
@@ -86,14 +98,21 @@ class LogOptions:
     version: str = ""
 
 
+OnError = Callable[[BaseException, str], None]
+"""Told of each error that is logged with its exception, and where it was met."""
+
+
 def build_logger(
-    options: LogOptions, clock: Clock, stream: IO[str] | None = None
+    options: LogOptions,
+    clock: Clock,
+    stream: IO[str] | None = None,
+    on_error: OnError | None = None,
 ) -> Logger:
     """Return a logger that writes to ``stream`` (standard error by default)."""
     processors: list[Processor] = [
         structlog.processors.add_log_level,
         _stamp(options, clock),
-        _traceback,
+        _traceback(on_error),
         _redact,
         _json if options.json else _console(),
     ]
@@ -159,17 +178,22 @@ def _stamp(options: LogOptions, clock: Clock) -> Processor:
     return stamp
 
 
-def _traceback(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
-    given = event.pop("exc_info", None)
-    if not given:
+def _traceback(on_error: OnError | None) -> Processor:
+    def tell(_logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
+        given = event.pop("exc_info", None)
+        if not given:
+            return event
+        if isinstance(given, BaseException):
+            error: BaseException | None = given
+        else:
+            error = (given if isinstance(given, tuple) else sys.exc_info())[1]
+        if error is not None:
+            event["exception"] = "".join(traceback.format_exception(error))
+            if on_error is not None and name == "error":
+                on_error(error, str(event.get("route") or event.get("loop") or ""))
         return event
-    if isinstance(given, BaseException):
-        error: BaseException | None = given
-    else:
-        error = (given if isinstance(given, tuple) else sys.exc_info())[1]
-    if error is not None:
-        event["exception"] = "".join(traceback.format_exception(error))
-    return event
+
+    return tell
 
 
 def _redact(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
@@ -189,12 +213,19 @@ def redact(name: str, value: object) -> object:
 
 def _redact_within(name: str, value: object) -> object:
     if isinstance(value, str):
-        return _SECRET_SHAPE.sub(_MASK, value)
+        return _masked(value)
     if isinstance(value, Mapping):
         return {str(key): redact(str(key), item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [redact(name, item) for item in value]
-    return _SECRET_SHAPE.sub(_MASK, str(value))
+    return _masked(str(value))
+
+
+def _masked(text: str) -> str:
+    text = _SECRET_SHAPE.sub(_MASK, text)
+    if _PERSONAL_HINT.search(text) is None:
+        return text
+    return _PERSONAL_SHAPE.sub(_PERSONAL_MASK, text)
 
 
 def _json(_logger: WrappedLogger, _name: str, event: EventDict) -> str:

@@ -1,10 +1,11 @@
-"""History in memory, for tests of the edges."""
+"""History, traces and errors in memory, for tests of the edges."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from cortex.telemetry.errors import ErrorGroup
 from cortex.telemetry.history.model import (
     Catalogued,
     Kind,
@@ -14,6 +15,7 @@ from cortex.telemetry.history.model import (
     Selector,
     Series,
 )
+from cortex.telemetry.tracing.model import TraceRecord
 
 
 @dataclass
@@ -57,3 +59,39 @@ class FakeHistory:
             Catalogued(name, self.kinds[name], sum(key[0] == name for key in self.rows))
             for name in names
         ]
+
+
+@dataclass
+class FakeTraces:
+    """Keeps every trace."""
+
+    kept: list[TraceRecord] = field(default_factory=list)
+
+    async def keep(self, traces: Sequence[TraceRecord]) -> None:
+        """Keep traces."""
+        self.kept.extend(traces)
+
+    async def between(self, start: float, end: float, limit: int) -> list[TraceRecord]:
+        """Return traces that began in this time, the newest first."""
+        found = [trace for trace in self.kept if start <= trace.top.start <= end]
+        return sorted(found, key=lambda trace: -trace.top.start)[:limit]
+
+    async def of_id(self, trace_id: str) -> list[TraceRecord]:
+        """Return what was kept of one trace."""
+        return [trace for trace in self.kept if trace.top.trace_id == trace_id]
+
+
+@dataclass
+class FakeErrors:
+    """Keeps the last occurrences of each group."""
+
+    groups: dict[str, ErrorGroup] = field(default_factory=dict)
+
+    async def add(self, groups: Sequence[ErrorGroup]) -> None:
+        """Add groups."""
+        self.groups.update({group.fingerprint: group for group in groups})
+
+    async def page(self, since: float, limit: int) -> list[ErrorGroup]:
+        """Return groups seen since then, the last seen first."""
+        found = [group for group in self.groups.values() if group.last_seen >= since]
+        return sorted(found, key=lambda group: -group.last_seen)[:limit]

@@ -14,7 +14,7 @@ from cortex.foundation.tenancy import Namespace, Principal
 from cortex.inference.media.stand_in import StandInReader
 from cortex.memory.terms import TermAnalyser
 from cortex.testing.embedding import FakeEmbedder
-from cortex.testing.observed import FakeHistory
+from cortex.testing.observed import FakeErrors, FakeHistory, FakeTraces
 from cortex.testing.promises import FakeWatched
 from cortex.testing.usecases import (
     MODEL,
@@ -227,7 +227,6 @@ def fake_world(clock: Clock, ids: IdSource) -> FakeWorld:
         memory.search, memory.remember, memory.get, memory.page, embedder
     )
     analyser = TermAnalyser()
-    history = FakeHistory()
     watched = FakeWatched(clock, ids)
     use_cases = UseCases(
         remember=memory.remember,
@@ -268,8 +267,8 @@ def fake_world(clock: Clock, ids: IdSource) -> FakeWorld:
         reflect=Reflect(agents, Checker(analyser), _unheard, clock),
         audit=Audit(LedgerRoom()),
         follow=_silence,
-        observed=Observed(history, clock),
         operations=watched.operations,
+        observed=Observed(FakeHistory(), FakeTraces(), FakeErrors(), clock),
         health=around.health,
         ready=around.ready,
     )

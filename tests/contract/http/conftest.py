@@ -16,6 +16,7 @@ from cortex.security.intrusion import Watch
 from cortex.security.tokens import Tokens, parse_tokens
 from cortex.service.http.app import create_app
 from cortex.service.http.options import Edge, HttpOptions
+from cortex.telemetry.errors import ErrorCollector
 from cortex.telemetry.logs import LogOptions, build_logger
 from cortex.telemetry.metrics import Metrics
 from cortex.telemetry.tracing.sampling import Sampling
@@ -44,6 +45,7 @@ class Served:
     metrics: Metrics
     log: StringIO
     edge: Edge
+    errors: ErrorCollector
     states: list[str] = field(default_factory=lambda: ["ready"])
 
     def client(self, token: str | None = "admin-token-0123456789", **options):
@@ -64,6 +66,7 @@ def serve(tokens: str = TOKENS, anonymous: Principal | None = None) -> Served:
     world = fake_world(clock, ids)
     metrics = Metrics(brand="brAInwav", version="0.1.0")
     log = StringIO()
+    errors = ErrorCollector(clock)
     states = ["ready"]
     edge = Edge(
         use_cases=world.use_cases,
@@ -75,10 +78,10 @@ def serve(tokens: str = TOKENS, anonymous: Principal | None = None) -> Served:
         ids=ids,
         metrics=metrics,
         tracer=Tracer(clock, random.Random(1).getrandbits, Sampling()),
-        log=build_logger(LogOptions(level="debug"), clock, log),
+        log=build_logger(LogOptions(level="debug"), clock, log, on_error=errors.caught),
         state=lambda: states[-1],
     )
-    return Served(world, clock, metrics, log, edge, states)
+    return Served(world, clock, metrics, log, edge, errors, states)
 
 
 @pytest.fixture

@@ -90,3 +90,77 @@ async def test_lines_of_one_request_carry_one_trace(http, served):
     assert trace.top.name == "GET /memory"
     assert trace.top.error == "INTERNAL_ERROR"
     assert trace.top.attributes["http.response.status_code"] == 500
+
+
+async def test_the_bottleneck_of_a_period_is_told(http, served):
+    observed = served.world.use_cases.observed
+    for _ in range(30):
+        await http.get("/memory")
+    kept = served.edge.tracer.take()
+    assert kept
+    await observed.traces.keep(kept)
+    answer = (await http.get("/performance/spans")).json()
+    assert answer["traces"] == len(kept)
+    assert answer["bottleneck"] == "GET /memory"
+    assert answer["slowest"]["name"] == "GET /memory"
+    one = await http.get(f"/performance/traces/{answer['slowest']['trace_id']}")
+    assert one.json()["spans"][0]["attributes"]["http.route"] == "/memory"
+    assert (await http.get(f"/performance/traces/{'0' * 32}")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"from": 5, "to": 5}, {"against_to": 5}, {"against_from": 9e9}, {"to": -1}],
+)
+async def test_a_period_without_length_is_refused(http, asked):
+    answer = await http.get("/performance/spans", params=asked)
+    assert answer.status_code == 422
+
+
+async def test_errors_nobody_foresaw_are_grouped(http, served):
+    async def broken(*_):
+        raise RuntimeError("x")
+
+    observed = served.world.use_cases.observed
+    object.__setattr__(served.world.use_cases, "list_memories", broken)
+    for _ in range(3):
+        await http.get("/memory")
+    await observed.groups.add(served.errors.take())
+    (group,) = (await http.get("/performance/errors")).json()["errors"]
+    assert (group["type"], group["count"]) == ("RuntimeError", 3)
+    assert group["route"] == "/memory"
+    assert group["last_trace_id"]
+    later = served.clock.now() + 1
+    found = await http.get("/performance/errors", params={"since": later})
+    assert found.json() == {"errors": []}
+
+
+async def test_the_state_of_routes_is_told(http, served):
+    now = served.clock.now()
+    history = served.world.use_cases.observed.kept
+    for n in range(31):
+        samples = [
+            Sample(
+                "cortex_http_requests_total",
+                (("route", "/memory"), ("status", status)),
+                Kind.COUNTER,
+                each * n,
+            )
+            for status, each in (("2xx", 9.0), ("5xx", 1.0))
+        ]
+        samples += [
+            Sample(
+                "cortex_http_request_seconds_bucket",
+                (("le", bound), ("route", "/memory")),
+                Kind.COUNTER,
+                each * n,
+            )
+            for bound, each in (("0.1", 5.0), ("0.2", 10.0), ("+Inf", 10.0))
+        ]
+        await history.append(now - 300 + 10 * n, samples, RUN)
+    answer = (await http.get("/performance/status")).json()
+    (route,) = answer["routes"]
+    assert route["rate"] == pytest.approx(1.0)
+    assert route["error_ratio"] == pytest.approx(0.1)
+    assert route["p50_ms"] == pytest.approx(100)
+    assert route["p95_ms"] == pytest.approx(190)

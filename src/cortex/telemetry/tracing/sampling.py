@@ -35,7 +35,7 @@ class Ended:
 
     Attributes:
         trace_id: 32 hexadecimal digits.
-        seconds: how long it took; 0 for what is endless by design.
+        seconds: how long it took.
         failed: it raised, or answered with a status of 500 or more.
         asked_for: the caller's own sampler keeps this trace.
     """

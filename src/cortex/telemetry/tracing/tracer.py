@@ -108,10 +108,11 @@ class Tracer:
         return Root(self, trace, name)
 
     def ended(self, root: Root) -> None:
-        """Decide about a trace that has ended."""
+        """Decide about a trace that has ended; how long a stream ran tells nothing."""
         trace = root.trace
-        seconds = 0.0 if root.endless else root.seconds
-        facts = Ended(trace.trace_id, seconds, bool(root.error), trace.asked_for)
+        if root.endless and not root.error:
+            return
+        facts = Ended(trace.trace_id, root.seconds, bool(root.error), trace.asked_for)
         verdict = decide(facts, self._sampling)
         if verdict is None and trace.trace_id in self._remembered:
             # A later part, such as an event's, of what was kept for its slowness.

@@ -6,7 +6,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cortex.foundation.errors import CortexError
 from cortex.service import problems
 from cortex.service.http.answers import internal_answer, problem_answer
-from cortex.service.http.record import record_of
+from cortex.service.http.record import record_of, route_of
 from cortex.service.http.resources import Resources
 from cortex.telemetry.logs import Logger
 
@@ -38,7 +38,12 @@ class Boundary:
         except CortexError as error:
             record.error_code = error.code
             if problems.meaning_of(error) is problems.INTERNAL:
-                self._log.error("request failed", code=error.code, exc_info=error)
+                self._log.error(
+                    "request failed",
+                    code=error.code,
+                    route=route_of(scope),
+                    exc_info=error,
+                )
             if started:
                 raise
             answer = problem_answer(
@@ -49,7 +54,7 @@ class Boundary:
             self._log.debug("client left")
         except Exception as error:
             record.error_code = CortexError.code
-            self._log.error("request failed", exc_info=error)
+            self._log.error("request failed", route=route_of(scope), exc_info=error)
             if started:
                 raise
             await internal_answer(record.correlation_id)(scope, receive, send)

@@ -1,0 +1,37 @@
+"""Carries kept traces and collected errors from memory to their stores."""
+
+from dataclasses import dataclass
+
+from cortex.foundation.clock import Clock
+from cortex.telemetry.errors import ErrorCollector, ErrorStore
+from cortex.telemetry.tracing.ports import TraceStore
+from cortex.telemetry.tracing.tracer import Tracer
+
+FLUSH_SECONDS = 2.0
+"""Between two writes: how long an error takes to be seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observations:
+    """One process' traces and errors, and where they go."""
+
+    tracer: Tracer
+    collector: ErrorCollector
+    traces: TraceStore
+    errors: ErrorStore
+    clock: Clock
+
+    async def run(self) -> None:
+        """Write every few seconds, until cancelled."""
+        while True:
+            await self.clock.sleep(FLUSH_SECONDS)
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what waits."""
+        traces = self.tracer.take()
+        if traces:
+            await self.traces.keep(traces)
+        groups = self.collector.take()
+        if groups:
+            await self.errors.add(groups)
