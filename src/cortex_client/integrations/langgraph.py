@@ -23,6 +23,7 @@ from typing import Any, Self, Unpack
 from cortex_client.calls import memory
 from cortex_client.errors import NotFoundError
 from cortex_client.integrations import langgraph_items as items
+from cortex_client.integrations.kept import Record
 from cortex_client.integrations.link import Link, Manner, Script, as_query, missing
 from cortex_client.wire import MemoryPage, MemoryStats, Recalled, Remembered
 
@@ -171,7 +172,7 @@ class CortexStore(BaseStore):
 
     def _ranked(
         self, op: SearchOp, query: str
-    ) -> Script[list[tuple[items.Record, float | None]]]:
+    ) -> Script[list[tuple[Record, float | None]]]:
         where = {"indexed": True, **items.pushed(op.filter or {})}
         wanted = RANKED_MAX if op.filter else op.offset + op.limit
         found: Recalled = yield memory.recall(
@@ -187,9 +188,9 @@ class CortexStore(BaseStore):
             if items.passes(items.value_of(hit), op.filter)
         ]
 
-    def _listed(self, op: SearchOp) -> Script[list[tuple[items.Record, float | None]]]:
+    def _listed(self, op: SearchOp) -> Script[list[tuple[Record, float | None]]]:
         wanted = op.offset + op.limit
-        found: list[tuple[items.Record, float | None]] = []
+        found: list[tuple[Record, float | None]] = []
         cursor: str | None = None
         while len(found) < wanted:
             page: MemoryPage = yield memory.list_memories(
@@ -208,7 +209,7 @@ class CortexStore(BaseStore):
                 break
         return found
 
-    def _refresh(self, found: Sequence[items.Record]) -> Script[None]:
+    def _refresh(self, found: Sequence[Record]) -> Script[None]:
         for record in found:
             minutes = record.metadata.get("ttl_minutes")
             if isinstance(minutes, int | float):
@@ -309,7 +310,7 @@ def _check(path: Sequence[str]) -> None:
             raise InvalidNamespaceError(message)
 
 
-def _fields(record: items.Record) -> dict[str, Any]:
+def _fields(record: Record) -> dict[str, Any]:
     return {
         "namespace": items.path_of(record.kind) or (),
         "key": str(record.metadata.get("key", "")),

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from cortex_client.errors import ConfigurationError
-from cortex_client.wire import Hit, Memory
+from cortex_client.integrations import kept
 
 MARK = "lg:"
 """Begins kinds and tags, so that other memories of the namespace are told apart."""
@@ -27,12 +27,6 @@ TAG_CHARACTERS_MAX = 128
 DEPTH_MAX = 63
 """Labels of a namespace: a memory has 64 tags, one of them the root's."""
 
-METADATA_BYTES_MAX = 15_000
-"""Bytes of a value kept in the metadata; the server takes 16 384 with the rest."""
-
-CONTENT_CHARACTERS_MAX = 500_000
-"""Characters of a content; the server takes no more."""
-
 SCALAR_CHARACTERS_MAX = 500
 """Longer texts of a large value are not filtered by at the server."""
 
@@ -43,8 +37,6 @@ SECONDS_A_MINUTE = 60.0
 
 _ORDER = frozenset({"$gt", "$gte", "$lt", "$lte"})
 _SAME = frozenset({"$eq", "$ne"})
-
-Record = Memory | Hit
 
 
 def kind_of(path: Sequence[str]) -> str:
@@ -98,23 +90,13 @@ def body(
     ``more`` is kept beside the value.
     """
     text = "\n".join(texts or ()).strip()
-    facts: dict[str, Any] = {"key": key, "indexed": bool(text), **more}
-    whole = json.dumps(value, ensure_ascii=False)
-    if len(whole.encode()) <= METADATA_BYTES_MAX:
-        content = (text or key or "-")[:CONTENT_CHARACTERS_MAX]
-        return {"content": content, "metadata": {**facts, "value": dict(value)}}
-    return {
-        "content": whole,
-        "metadata": {**facts, "value": _scalars(value), "whole": "content"},
-    }
+    facts = {"key": key, "indexed": bool(text), "value": _scalars(value), **more}
+    return kept.body("value", value, text or key, facts)
 
 
-def value_of(record: Record) -> dict[str, Any]:
+def value_of(record: kept.Record) -> dict[str, Any]:
     """Return the value of a stored item."""
-    if record.metadata.get("whole") == "content":
-        return json.loads(record.content)  # type: ignore[no-any-return]
-    value = record.metadata.get("value")
-    return dict(value) if isinstance(value, Mapping) else {}
+    return kept.value("value", record) or {}
 
 
 def readable(value: Mapping[str, Any]) -> str:
