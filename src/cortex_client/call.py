@@ -109,12 +109,16 @@ class LineReader(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Flow(Generic[T]):
-    """A request whose answer is an endless or long stream of lines."""
+    """A request whose answer is an endless or long stream of lines.
+
+    ``silence_seconds``: without a line for so long it counts as broken; None: never.
+    """
 
     path: str
     reader: Callable[[], LineReader[T]]
     params: Params = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+    silence_seconds: float | None = None
 
     @property
     def opening(self) -> Call[Any]:

@@ -17,6 +17,7 @@ from cortex_client.exchange import (
     manners,
     next_delay,
     read_answer,
+    read_broken,
     read_failure,
     request_options,
     settle,
@@ -119,14 +120,18 @@ class CortexClient:
             await self._sleep(delay)
             attempt += 1
 
-    async def follow(self, flow: Flow[T]) -> AsyncIterator[T]:
-        """Yield the items of a stream until it ends."""
+    async def follow(
+        self, flow: Flow[T], opened: Callable[[Answer], None] | None = None
+    ) -> AsyncIterator[T]:
+        """Yield the items of a stream until it ends; tell when it is open."""
         reader = flow.reader()
         request = self._http.build_request(**request_options(flow.opening))
-        request.extensions["timeout"]["read"] = None
+        request.extensions["timeout"]["read"] = flow.silence_seconds
         try:
             response = await self._http.send(request, stream=True)
             try:
+                if opened is not None and response.is_success:
+                    opened(Answer(response.status_code, dict(response.headers), None))
                 if not response.is_success:
                     await response.aread()
                     settle(flow.opening, read_answer(response), self._manners)
@@ -137,7 +142,7 @@ class CortexClient:
             finally:
                 await response.aclose()
         except httpx.TransportError as error:
-            failure = read_failure(error, self._manners.target)
+            failure = read_broken(error, self._manners.target, flow)
             settle(flow.opening, failure, self._manners)
 
     async def _attempt(self, call: Call[Any]) -> Answer | Failure:

@@ -1,15 +1,30 @@
 """Where the server is, and how to reach it.
 
-In this order: the address given, ``CORTEX_URL``, Kubernetes' service variables
-(``CORTEX_SERVICE_HOST`` and ``_PORT``), this machine on ``CORTEX_PORT`` or 4949.
+In this order: the address given; ``CORTEX_URL``; DNS SRV ``_cortex._tcp`` of
+``CORTEX_DISCOVERY_DOMAIN``; Consul's service ``CORTEX_CONSUL_SERVICE``; Kubernetes'
+service variables (``CORTEX_SERVICE_HOST`` and ``_PORT``); this machine on
+``CORTEX_PORT`` or 4949.
+
+The network is asked only where a variable says so, once for each client that is made,
+for at most ``DISCOVERY_SECONDS_MAX``; a client that is given its address asks nobody.
 """
 
 import os
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
+from cortex_client import consul, dns_srv
 from cortex_client.errors import ConfigurationError
+
+DISCOVERY_SECONDS_MAX = (
+    2 * dns_srv.SERVERS_MAX * dns_srv.TIMEOUT_SECONDS + consul.TIMEOUT_SECONDS
+)
+"""The longest that finding a server takes when nobody answers."""
+
+SRV_NAME = "_cortex._tcp"
 
 DEFAULT_PORT = 4949
 DEFAULT_TIMEOUT_SECONDS = 30.0
@@ -40,10 +55,20 @@ def process_environment() -> Mapping[str, str]:
 def locate(base_url: str | None, environ: Mapping[str, str]) -> str:
     """Return the base address to use.
 
+    A place that does not know of a server leaves the word to the next. One that cannot
+    be asked is an error, so that nobody talks to another server by accident.
+
     Raises:
-        ConfigurationError: it is not an ``http`` or ``https`` address.
+        ConfigurationError: it is not an ``http`` or ``https`` address, or a place that
+            was configured could not be asked.
     """
-    url = base_url or environ.get("CORTEX_URL") or _kubernetes(environ)
+    url = (
+        base_url
+        or environ.get("CORTEX_URL")
+        or _dns(environ)
+        or _consul(environ)
+        or _kubernetes(environ)
+    )
     if not url:
         port = environ.get("CORTEX_PORT", "")
         # Kubernetes also sets CORTEX_PORT, to tcp://…, for a service named cortex.
@@ -53,6 +78,45 @@ def locate(base_url: str | None, environ: Mapping[str, str]) -> str:
         message = f"{url!r} is not the address of a server"
         raise ConfigurationError(message, hint="Give one like http://127.0.0.1:4949.")
     return url.rstrip("/")
+
+
+def _dns(environ: Mapping[str, str]) -> str:
+    domain = environ.get("CORTEX_DISCOVERY_DOMAIN", "").strip(".")
+    if not domain:
+        return ""
+    name = f"{SRV_NAME}.{domain}"
+    try:
+        found = dns_srv.lookup(name, _name_servers(environ))
+    except dns_srv.DnsError as error:
+        hint = "Give the address itself, or unset CORTEX_DISCOVERY_DOMAIN."
+        raise ConfigurationError(f"DNS: {error}", hint=hint) from error
+    service = dns_srv.chosen(found, secrets.randbelow)
+    if service is None:
+        return ""
+    scheme = environ.get("CORTEX_DISCOVERY_SCHEME", "http")
+    return f"{scheme}://{service.host}:{service.port}"
+
+
+def _name_servers(environ: Mapping[str, str]) -> tuple[tuple[str, int], ...]:
+    """Return whom to ask: ``CORTEX_DISCOVERY_DNS`` (``host`` or ``host:port``)."""
+    given = environ.get("CORTEX_DISCOVERY_DNS", "")
+    if given:
+        parts = urlsplit(f"//{given}")
+        return ((parts.hostname or given, parts.port or dns_srv.PORT),)
+    path = Path(dns_srv.RESOLV_CONF)
+    return dns_srv.name_servers(path.read_text("utf-8") if path.exists() else "")
+
+
+def _consul(environ: Mapping[str, str]) -> str:
+    service = environ.get("CORTEX_CONSUL_SERVICE", "")
+    if not service:
+        return ""
+    try:
+        found = consul.addresses(consul.agent_of(environ), service)
+    except consul.ConsulError as error:
+        hint = "Give the address itself, or unset CORTEX_CONSUL_SERVICE."
+        raise ConfigurationError(str(error), hint=hint) from error
+    return secrets.choice(found) if found else ""
 
 
 def _kubernetes(environ: Mapping[str, str]) -> str:

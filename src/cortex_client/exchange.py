@@ -8,7 +8,7 @@ from typing import Any, TypedDict, TypeVar
 
 import httpx
 
-from cortex_client.call import Answer, Call, Failure
+from cortex_client.call import Answer, Call, Failure, Flow
 from cortex_client.discovery import Target
 from cortex_client.errors import (
     AuthError,
@@ -121,6 +121,16 @@ def read_failure(error: httpx.TransportError, target: Target) -> Failure:
         return Failure(message, sent=not unsent, code="TIMEOUT")
     reason = str(error) or type(error).__name__
     return Failure(f"cannot reach {target.url}: {reason}", sent=not unsent)
+
+
+def read_broken(
+    error: httpx.TransportError, target: Target, flow: Flow[Any]
+) -> Failure:
+    """Return what a transport error means for a stream."""
+    if isinstance(error, httpx.ReadTimeout) and flow.silence_seconds is not None:
+        message = f"{target.url} was silent for {flow.silence_seconds:g} s"
+        return Failure(message, sent=True, code="TIMEOUT")
+    return read_failure(error, target)
 
 
 def settle(call: Call[T], outcome: Answer | Failure, how: Manners) -> T:

@@ -1,5 +1,6 @@
 """Health, readiness, and the stream of events."""
 
+from collections.abc import Sequence
 from typing import Unpack
 
 from cortex_client.call import Answer, Call, Flow, Retry, Traced, traced
@@ -7,14 +8,18 @@ from cortex_client.decoding import decode
 from cortex_client.sse import EventReader
 from cortex_client.wire import Event, Health, Json, Readiness
 
+EVENTS_SILENCE_SECONDS = 60.0
+"""A living stream sends a line every 15 seconds; four missed, and it is dead."""
+
 _OK = 200
 _NOT_READY = 503
 
 
 class EventOptions(Traced, total=False):
-    """``last_event_id``: go on after this event, without a gap."""
+    """``last_event_id``: go on after this event; ``types``: only events of these."""
 
     last_event_id: str | None
+    types: Sequence[str] | None
 
 
 def health(**options: Unpack[Traced]) -> Call[Health]:
@@ -64,9 +69,12 @@ def acknowledge_alert(name: str, **options: Unpack[Traced]) -> Call[Json]:
 def events(**options: Unpack[EventOptions]) -> Flow[Event]:
     """Stream what happens at the server; ends when the connection does."""
     last = options.get("last_event_id")
+    types = options.get("types")
     return Flow(
         "/events/stream",
         EventReader,
+        params={"types": ",".join(types) if types else None},
+        silence_seconds=EVENTS_SILENCE_SECONDS,
         headers={
             "Accept": "text/event-stream",
             **traced(options.get("correlation_id")),
