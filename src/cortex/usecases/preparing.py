@@ -4,7 +4,7 @@ Embedding happens here, before any transaction is open. When the embedder is dow
 memory is stored all the same, found by its words, and embedded later.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from cortex.foundation.canonical import JsonValue, canonical_json
@@ -17,10 +17,13 @@ from cortex.foundation.limits import (
     TAG_CHARACTERS_MAX,
     TAGS_MAX,
 )
-from cortex.inference.ports import Embedder
+from cortex.inference.media.description import labels_of, mixed
+from cortex.inference.media.kinds import Label
+from cortex.inference.model import normalised
+from cortex.inference.ports import Embedder, Vector
 from cortex.memory.chunking import Span, chunks
 from cortex.memory.lexical import encode_terms
-from cortex.memory.model import NewMemory
+from cortex.memory.model import Modality, NewMemory
 from cortex.memory.ports import ChunkVector, Prepared, Restored
 from cortex.memory.terms import TermAnalyser
 from cortex.memory.trust import SOURCE_CHARACTERS_MAX, TRUST_CEILINGS
@@ -68,29 +71,52 @@ class Preparing:
             Unavailable: the embedder is down.
         """
         spans = chunks(item.content, self.count_tokens)
-        texts = [embedded_text(item, span.of(item.content)) for span in spans]
-        found = await self.embedder.embed(texts)
-        return tuple(
-            ChunkVector(span.start, span.end, vector)
-            for span, vector in zip(spans, found, strict=True)
-        )
+        found = iter(await self.embedder.embed(_texts(item, spans)))
+        return _placed(item, spans, found)
 
     async def _embedded(
         self, items: Sequence[NewMemory], spans: Sequence[Sequence[Span]]
     ) -> list[tuple[ChunkVector, ...] | None]:
         texts = [
-            embedded_text(item, span.of(item.content))
+            text
             for item, parts in zip(items, spans, strict=True)
-            for span in parts
+            for text in _texts(item, parts)
         ]
         try:
             vectors = iter(await self.embedder.embed(texts))
         except Unavailable:
             return [None] * len(items)
         return [
-            tuple(ChunkVector(s.start, s.end, next(vectors)) for s in parts)
-            for parts in spans
+            _placed(item, parts, vectors)
+            for item, parts in zip(items, spans, strict=True)
         ]
+
+
+def _texts(item: NewMemory, spans: Sequence[Span]) -> list[str]:
+    """Return what of an item is embedded: its parts, then what its file shows."""
+    parts = [embedded_text(item, span.of(item.content)) for span in spans]
+    return parts + [label.name for label in _labels(item)]
+
+
+def _placed(
+    item: NewMemory, spans: Sequence[Span], vectors: Iterator[Vector]
+) -> tuple[ChunkVector, ...]:
+    """Return the vectors of ``_texts`` with the places they stand for.
+
+    What a file shows is one vector (see ``cortex.inference.media.description``) that
+    stands for the whole.
+    """
+    placed = [ChunkVector(span.start, span.end, next(vectors)) for span in spans]
+    labels = _labels(item)
+    if labels:
+        weights = [label.probability for label in labels]
+        seen = normalised(mixed([next(vectors) for _ in labels], weights))
+        placed.append(ChunkVector(0, len(item.content), seen))
+    return tuple(placed)
+
+
+def _labels(item: NewMemory) -> tuple[Label, ...]:
+    return () if item.modality is Modality.TEXT else labels_of(item.metadata)
 
 
 def embedded_text(item: NewMemory, part: str) -> str:
