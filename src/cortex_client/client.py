@@ -9,7 +9,15 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, Unpack
 import httpx
 
 from cortex_client.call import Answer, Call, Failure, Flow
-from cortex_client.calls import agents, audit, context, memory, operations, sessions
+from cortex_client.calls import (
+    agents,
+    audit,
+    context,
+    media,
+    memory,
+    operations,
+    sessions,
+)
 from cortex_client.discovery import process_environment, target
 from cortex_client.exchange import (
     Seams,
@@ -176,7 +184,8 @@ class CortexClient:
     get_snapshot = _verb(context.get_snapshot)
     discover = _verb(context.discover)
     vector_search = _verb(context.vector_search)
-    embed = _verb(agents.embed)
+    embed = _verb(media.embed)
+    remember_file = _verb(media.remember_file)
     models = _verb(agents.models)
     plan = _verb(agents.plan)
     reflect = _verb(agents.reflect)

@@ -391,16 +391,6 @@ class VectorHits:
 
 
 @dataclass(frozen=True, slots=True)
-class Embedding:
-    """The vector of one text and the model that made it."""
-
-    embedding: tuple[float, ...]
-    model: str = ""
-    dimensions: int = 0
-    extra: Json = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     """Steps towards a goal; ``branches`` only with the ``tot`` strategy.
 

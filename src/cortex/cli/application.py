@@ -20,6 +20,7 @@ from cortex.cli import (
 from cortex.cli.context import context
 from cortex.cli.demo.command import demo
 from cortex.cli.doctor import doctor
+from cortex.cli.embed import embed
 from cortex.cli.forget import forget
 from cortex.cli.mcp import mcp
 from cortex.cli.quarantine import quarantine, release
@@ -46,6 +47,7 @@ def build() -> typer.Typer:
         ("remember", remember),
         ("recall", recall),
         ("context", context),
+        ("embed", embed),
         ("forget", forget),
         ("quarantine", quarantine),
         ("release", release),

@@ -1,15 +1,19 @@
 """``cortex remember``: store one thing."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cortex.cli.command import Server, command
+from cortex.cli.command import Server, command, fail
+from cortex.cli.exits import Exit
 from cortex.cli.printing import print_json, say
 from cortex.cli.selecting import NamespaceName
 from cortex_client import NewMemory
+from cortex_client.media_wire import RememberedFile
+from cortex_client.wire import Stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +49,62 @@ class About:
 
 @command
 def remember(
-    content: Annotated[str, typer.Argument(help="The text; - reads standard input.")],
     about: About,
     server: Server,
-) -> None:
+    content: Annotated[
+        str | None, typer.Argument(help="The text; - reads standard input.")
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", "-f", help="A picture, recording or film to remember."),
+    ] = None,
+) -> int | None:
     """Store one thing; prints its id.
 
     Example: cortex remember "Ana prefers tea" --author Ana --user ana --tag drinks
     """
-    text = sys.stdin.read() if content == "-" else content
-    item = NewMemory(
+    if content is None and file is None:
+        fail("remember takes a text, a --file or both.")
+        return Exit.USAGE
+    text = sys.stdin.read() if content == "-" else content or ""
+    if file is not None:
+        _remember_file(file, text, about, server)
+        return None
+    with server.connect() as client:
+        item = _item(text, about)
+        if about.namespace is None:
+            stored = client.remember(item)
+        else:
+            stored = client.remember(item, namespace=about.namespace)
+    if server.as_json:
+        print_json(stored)
+        return None
+    for entry in stored.items:
+        _print_stored(entry)
+    return None
+
+
+def _remember_file(file: Path, caption: str, about: About, server: Server) -> None:
+    said = asdict(_item(caption, about)) | {"namespace": about.namespace}
+    said["caption"] = said.pop("content")
+    fields = {name: value for name, value in said.items() if value}
+    with server.connect() as client:
+        stored = client.remember_file(file, **fields)
+    if server.as_json:
+        print_json(stored)
+        return
+    _print_stored(stored)
+    say(stored.content)
+
+
+def _print_stored(entry: Stored | RememberedFile) -> None:
+    print(entry.id if entry.created else f"{entry.id} (was there already)")
+    if entry.quarantined:
+        say(f"quarantined: {entry.quarantined}; nothing answers with it")
+
+
+def _item(text: str, about: About) -> NewMemory:
+    return NewMemory(
         content=text,
         author=about.author,
         kind=about.kind,
@@ -70,15 +120,3 @@ def remember(
         run_id=about.run,
         trust=about.trust,
     )
-    with server.connect() as client:
-        if about.namespace is None:
-            stored = client.remember(item)
-        else:
-            stored = client.remember(item, namespace=about.namespace)
-    if server.as_json:
-        print_json(stored)
-        return
-    for entry in stored.items:
-        print(entry.id if entry.created else f"{entry.id} (was there already)")
-        if entry.quarantined:
-            say(f"quarantined: {entry.quarantined}; nothing answers with it")

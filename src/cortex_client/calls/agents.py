@@ -1,4 +1,4 @@
-"""Embedding, planning and reflection."""
+"""Models, planning and reflection."""
 
 from collections.abc import Mapping, Sequence
 from typing import Unpack
@@ -6,13 +6,7 @@ from typing import Unpack
 from cortex_client.call import Answer, Call, Traced, traced
 from cortex_client.calls.bodies import compact
 from cortex_client.decoding import decode
-from cortex_client.wire import Embedding, Model, Plan, Reflection
-
-
-class EmbedOptions(Traced, total=False):
-    """``normalize``: whether the vector shall have length 1."""
-
-    normalize: bool
+from cortex_client.wire import Model, Plan, Reflection
 
 
 class PlanOptions(Traced, total=False):
@@ -35,18 +29,6 @@ class ReflectOptions(Traced, total=False):
     context: Mapping[str, object]
     previous_id: str
     namespace: str
-
-
-def embed(text: str, **options: Unpack[EmbedOptions]) -> Call[Embedding]:
-    """Return the vector of ``text``."""
-    correlation_id = options.pop("correlation_id", None)
-    return Call(
-        "POST",
-        "/embed",
-        lambda answer: decode(Embedding, answer.body),
-        body={"text": text, **compact(options)},
-        headers=traced(correlation_id),
-    )
 
 
 def models(**options: Unpack[Traced]) -> Call[tuple[Model, ...]]:

@@ -351,6 +351,24 @@ VERBS: list[tuple[Callable[[Any], Any], str, str, Any]] = [
     (lambda c: c.discover(), "GET", "/state/discover", {"resources": []}),
     (lambda c: c.vector_search("q"), "POST", "/vector/search", {"hits": []}),
     (lambda c: c.embed("x"), "POST", "/embed", {"embedding": [0.5, 1]}),
+    (
+        lambda c: c.embed("x", normalize=False),
+        "POST",
+        "/embed/multimodal",
+        {"embedding": [0.5, 1]},
+    ),
+    (
+        lambda c: c.embed(file=b"RIFF", modality="AUDIO"),
+        "POST",
+        "/embed/multimodal",
+        {"embedding": [0.5], "found": {"transcript": "hello", "seconds": 1}},
+    ),
+    (
+        lambda c: c.remember_file(b"GIF", modality="IMAGE", caption="Ana", tags=["a"]),
+        "POST",
+        "/memory/media",
+        {"id": "m1"},
+    ),
     (lambda c: c.models(), "GET", "/models", {"models": [{"name": "m"}]}),
     (lambda c: c.plan("goal"), "POST", "/agents/plan", {"id": "p", "goal": "goal"}),
     (
