@@ -1,3 +1,8 @@
+from dataclasses import replace
+
+import numpy as np
+
+from cortex.memory.model import Modality, NewMemory
 from cortex.usecases.catch_up import BATCH_ROWS
 
 ROUNDS_MAX = 20
@@ -73,3 +78,23 @@ async def test_an_old_step_does_not_overwrite_a_changed_content(house):
     )
     assert written == 0
     assert await pending(house) == 1
+
+
+async def test_what_a_picture_shows_is_embedded_again_without_the_picture(house):
+    media = {"labels": [["tabby cat", 0.8], ["lynx", 0.2]]}
+    item = NewMemory(
+        "Picture: tabby cat.", modality=Modality.IMAGE, metadata={"media": media}
+    )
+    named = replace(item, modality=Modality.TEXT)
+    for one, vectors in ((item, 2), (named, 1)):
+        assert len(await house.preparing.vectors(one)) == vectors
+    [prepared] = await house.preparing([item])
+    text, seen = prepared.vectors
+    assert (seen.start, seen.end) == (0, len(item.content))
+    cat, lynx = await house.embedder.embed(["tabby cat", "lynx"])
+    expected = 0.8 * cat + 0.2 * lynx
+    expected /= np.linalg.norm(expected)
+    np.testing.assert_allclose(seen.vector, expected, atol=1e-6)
+    again = await house.preparing.vectors(item)
+    np.testing.assert_array_equal(again[1].vector, seen.vector)
+    np.testing.assert_array_equal(again[0].vector, text.vector)

