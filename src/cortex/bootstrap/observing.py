@@ -18,9 +18,11 @@ from cortex.storage.observations.traces import SqliteTraces
 from cortex.storage.sqlite import Database, DatabaseOptions
 from cortex.telemetry.history.model import Run
 from cortex.telemetry.history.sampler import Sampler
+from cortex.telemetry.host import HostCollector, LoopLag
 from cortex.telemetry.observations import Observations
 from cortex.telemetry.tracing.sampling import Sampling
 from cortex.telemetry.tracing.tracer import Tracer
+from cortex.telemetry.workers import Fleet
 from cortex.usecases.observed import Observed
 
 FILE = "telemetry.db"
@@ -65,14 +67,16 @@ class Observing:
         )
         self.observed = Observed(self.history, traces, errors, clock)
         self._observations = Observations(
-            tools.tracer, tools.errors, traces, errors, clock
+            tools.tracer, tools.errors, traces, errors, clock, tools.metrics
         )
+        self._lag = LoopLag(clock, tools.metrics.loop_lag.observe)
+        tools.metrics.registry.register(HostCollector(settings.home_folder))
         now = clock.now()
         self._sampler = Sampler(
             self.history,
-            tools.metrics.registry.collect,
+            tools.exposition.collect,
             clock=clock,
-            run=Run(f"{os.getpid()}@{now}", now),
+            run=_run_of(tools.fleet, now),
         )
 
     def components(self) -> tuple[Component, ...]:
@@ -82,7 +86,15 @@ class Observing:
             opened("last-observations", _nothing, self._flush),
             self._loop("metrics-history", self._sampler.run),
             self._loop("observations", self._observations.run),
+            self._loop("event-loop-lag", self._lag.run),
+            *self._workers(),
         )
+
+    def _workers(self) -> tuple[Component, ...]:
+        workers = self._tools.workers
+        if workers is None:
+            return ()
+        return (opened("worker-metrics", workers.open, workers.close),)
 
     def _loop(self, name: str, run: Callable[[], Awaitable[None]]) -> Component:
         return Loop(name, run, self._tools.clock, self._tools.log).component()
@@ -100,6 +112,13 @@ class Observing:
             await self._database.open()
         except CortexError as error:
             self._tools.log.warning("no history", file=FILE, reason=str(error))
+
+
+def _run_of(fleet: Fleet | None, now: float) -> Run:
+    """Name this life of the counters: all workers of a server live one."""
+    if fleet is None:
+        return Run(f"{os.getpid()}@{now}", now)
+    return Run(fleet.folder.name, fleet.started_at)
 
 
 async def _nothing() -> None:

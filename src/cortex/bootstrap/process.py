@@ -6,6 +6,7 @@ import signal
 import socket
 import ssl
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from functools import partial
 from multiprocessing.process import BaseProcess
@@ -40,8 +41,10 @@ from cortex.service.http.server import KEEP_ALIVE_SECONDS, Server, listen
 from cortex.service.http.workers import Supervisor
 from cortex.settings import Settings, fetch_secrets, load_with_secrets
 from cortex.telemetry.errors import ErrorCollector
+from cortex.telemetry.exposition import Exposition, encode
 from cortex.telemetry.logs import LogOptions, build_logger, route_stdlib
 from cortex.telemetry.metrics import Metrics
+from cortex.telemetry.workers import Fleet, Workers
 
 TlsFactory: TypeAlias = Callable[
     [uvicorn.Config, Callable[[], ssl.SSLContext]], ssl.SSLContext
@@ -68,12 +71,15 @@ def build(
 
 
 def build_edge(
-    settings: Settings, *, clock: Clock | None = None
+    settings: Settings, *, clock: Clock | None = None, fleet: Fleet | None = None
 ) -> tuple[App, uvicorn.Config]:
-    """Return Cortex and the server configuration of its HTTP edge."""
+    """Return Cortex and the server configuration of its HTTP edge.
+
+    ``fleet`` names the other worker processes of the same server, if there are any.
+    """
     time = clock or SystemClock()
     settings = fetch_secrets(settings)
-    app, tools, entrance = _build(settings, time, RankingConfig())
+    app, tools, entrance = _build(settings, time, RankingConfig(), fleet)
     edge = Edge(
         use_cases=app.use_cases,
         doors=entrance.doors,
@@ -82,6 +88,7 @@ def build_edge(
         ids=tools.ids,
         metrics=tools.metrics,
         tracer=tools.tracer,
+        exposition=tools.exposition,
         log=tools.log,
         state=lambda: app.phase.state.value,
         tokens=entrance.tokens,
@@ -140,17 +147,23 @@ def serve(overrides: Mapping[str, object]) -> int:
         print("cortex: no tokens are set; every call will be refused", file=sys.stderr)  # noqa: T201
     if settings.workers == 1 and not reload:
         return _run(settings, bound)
-    supervisor = Supervisor(
-        partial(_child, given, bound),
-        workers=settings.workers,
-        drain_seconds=settings.drain_seconds,
-        watched=Path(cortex.__file__).parent if reload else None,
-    )
-    return supervisor.run()
+    # Not below the home: names of sockets must be short.
+    with tempfile.TemporaryDirectory(prefix="cortex-") as folder:
+        fleet = Fleet(Path(folder), SystemClock().now())
+        supervisor = Supervisor(
+            partial(_child, given, bound, fleet),
+            workers=settings.workers,
+            drain_seconds=settings.drain_seconds,
+            watched=Path(cortex.__file__).parent if reload else None,
+        )
+        return supervisor.run()
 
 
 def _build(
-    settings: Settings, clock: Clock, ranking: RankingConfig
+    settings: Settings,
+    clock: Clock,
+    ranking: RankingConfig,
+    fleet: Fleet | None = None,
 ) -> tuple[App, Tools, Entrance]:
     settings.check()
     prepare_home(settings)
@@ -165,13 +178,23 @@ def _build(
         clock,
         on_error=errors.caught,
     )
+    metrics = Metrics(brand=settings.brand, version=cortex.__version__)
+    workers = None
+    if fleet is not None:
+        collect = metrics.registry.collect
+        workers = Workers(fleet.folder, lambda: encode(collect()))
     tools = Tools(
         clock=clock,
         ids=Uuid7Source(clock),
         log=log,
-        metrics=Metrics(brand=settings.brand, version=cortex.__version__),
+        metrics=metrics,
         tracer=tracer(settings, clock),
         errors=errors,
+        exposition=Exposition(
+            metrics.registry, None if workers is None else workers.others
+        ),
+        workers=workers,
+        fleet=fleet,
         phase=Phase(),
         watch=Watch(clock),
     )
@@ -187,10 +210,10 @@ def _tls(settings: Settings) -> TlsFactory | None:
     return lambda _config, _default: server_context(files)
 
 
-def _run(settings: Settings, bound: socket.socket) -> int:
+def _run(settings: Settings, bound: socket.socket, fleet: Fleet | None = None) -> int:
     bound_pools()
     try:
-        app, config = build_edge(settings)
+        app, config = build_edge(settings, fleet=fleet)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(app, config, bound))
     except (CortexError, OSError) as error:
@@ -204,19 +227,23 @@ async def _serve(app: App, config: uvicorn.Config, bound: socket.socket) -> None
         await server.serve(sockets=[bound])
 
 
-def _child(overrides: Mapping[str, object], bound: socket.socket) -> BaseProcess:
+def _child(
+    overrides: Mapping[str, object], bound: socket.socket, fleet: Fleet
+) -> BaseProcess:
     context = multiprocessing.get_context("spawn")
-    return context.Process(target=_child_main, args=(dict(overrides), bound))
+    return context.Process(target=_child_main, args=(dict(overrides), bound, fleet))
 
 
-def _child_main(overrides: dict[str, object], bound: socket.socket) -> None:
+def _child_main(
+    overrides: dict[str, object], bound: socket.socket, fleet: Fleet
+) -> None:
     # Ctrl-C reaches the whole process group; the parent hands it on once, as SIGTERM.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         settings = load_with_secrets(overrides).settings
     except CortexError as error:
         sys.exit(_refused(error))
-    sys.exit(_run(settings, bound))
+    sys.exit(_run(settings, bound, fleet))
 
 
 def _refused(error: Exception) -> int:

@@ -9,6 +9,7 @@ from cortex.agents.checking import Checker
 from cortex.agents.planning import Planner
 from cortex.app import App, Loop, opened
 from cortex.bootstrap.doors import Entrance
+from cortex.bootstrap.figures import Figures
 from cortex.bootstrap.inference import open_embedding
 from cortex.bootstrap.keys import signing_key
 from cortex.bootstrap.language import open_language
@@ -226,6 +227,7 @@ def _components(rooms: _Rooms) -> tuple[Component, ...]:
     catch_up = CatchUp(stores.memories, rooms.preparing, tools.clock)
     loops = {
         "announcer": rooms.announcer.run,
+        "figures": Figures(tools.metrics, stores, rooms.trust, tools.clock).run,
         "catch-up": catch_up.run,
         "shards": stores.shards.run,
         "upkeep": stores.upkeep.run,

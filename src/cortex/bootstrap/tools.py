@@ -7,9 +7,11 @@ from cortex.foundation.clock import Clock
 from cortex.foundation.ids import IdSource
 from cortex.security.intrusion import Watch
 from cortex.telemetry.errors import ErrorCollector
+from cortex.telemetry.exposition import Exposition
 from cortex.telemetry.logs import Logger
 from cortex.telemetry.metrics import Metrics
 from cortex.telemetry.tracing.tracer import Tracer
+from cortex.telemetry.workers import Fleet, Workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,5 +24,8 @@ class Tools:
     metrics: Metrics
     tracer: Tracer
     errors: ErrorCollector
+    exposition: Exposition
+    workers: Workers | None
+    fleet: Fleet | None
     phase: Phase
     watch: Watch

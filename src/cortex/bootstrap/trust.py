@@ -103,6 +103,14 @@ class Trust:
     def _loop(self, name: str, run: Callable[[], Awaitable[None]]) -> Component:
         return Loop(name, run, self._clock, self._log).component()
 
+    async def lag(self) -> tuple[int, int]:
+        """Return events that no entry keeps yet, and entries that no head covers."""
+        behind = (await self._relay.lag()).get(RELAY_NAME, 0)
+        if self.room.fault:
+            return behind, 0
+        state = self.room.ledger.health()
+        return behind, state.size - state.published
+
     async def _keep(self, event: Event) -> None:
         """Record an event, as a part of the trace of the request that caused it."""
         with self._tracer.root("ledger.keep", event.traceparent) as root:

@@ -50,6 +50,7 @@ class Metrics:
         self._declare_models()
         self._declare_language()
         self._declare_objectives()
+        self._declare_state()
         ProcessCollector(registry=self.registry)
         info = Info("cortex_build", "Which build runs", registry=self.registry)
         info.info({"brand": brand, "version": version})
@@ -115,13 +116,66 @@ class Metrics:
             "Searches whose best hit was below the relevance floor",
             registry=self.registry,
         )
+        self.search_hits = Histogram(
+            "cortex_search_hits",
+            "Memories a search answered with",
+            buckets=(0, 1, 2, 5, 10, 20, 50, 100),
+            registry=self.registry,
+        )
         self.contexts_built = Counter(
             "cortex_contexts_built", "Contexts packed", registry=self.registry
+        )
+        self.context_fill = Histogram(
+            "cortex_context_fill_ratio",
+            "Part of its budget that a packed context fills",
+            buckets=(0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0),
+            registry=self.registry,
+        )
+        self.tokens_saved = Counter(
+            "cortex_context_tokens_saved",
+            "Tokens of candidates that contexts left out",
+            registry=self.registry,
         )
         self.context_tokens = Histogram(
             "cortex_context_tokens",
             "Tokens of a packed context",
             buckets=(256, 512, 1024, 2048, 4096, 8192, 16384, 65536),
+            registry=self.registry,
+        )
+
+    def _declare_state(self) -> None:
+        self.memories = Gauge(
+            "cortex_memories",
+            "Memories there are, by tier",
+            ("tier",),
+            registry=self.registry,
+        )
+        self.memories_bytes = Gauge(
+            "cortex_memories_bytes",
+            "Bytes of content there are, by tier",
+            ("tier",),
+            registry=self.registry,
+        )
+        self.ledger_lag = Gauge(
+            "cortex_ledger_lag_events",
+            "Events that are not in the ledger yet",
+            registry=self.registry,
+        )
+        self.ledger_unpublished = Gauge(
+            "cortex_ledger_unpublished_entries",
+            "Entries that no signed head covers yet",
+            registry=self.registry,
+        )
+        self.loop_lag = Histogram(
+            "cortex_event_loop_lag_seconds",
+            "How late the event loop comes to what is due",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.traces_kept = Counter(
+            "cortex_traces_kept",
+            "Traces kept, by reason (error, slow, caller or ratio)",
+            ("reason",),
             registry=self.registry,
         )
 
@@ -219,7 +273,7 @@ class Metrics:
                     yield labels["route"], labels["status"], bound, sample.value
 
     def render(self) -> bytes:
-        """Return all metrics in the Prometheus text format."""
+        """Return this process' metrics in the Prometheus text format."""
         return generate_latest(self.registry)
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from cortex.foundation.clock import Clock
 from cortex.telemetry.errors import ErrorCollector, ErrorStore
+from cortex.telemetry.metrics import Metrics
 from cortex.telemetry.tracing.ports import TraceStore
 from cortex.telemetry.tracing.tracer import Tracer
 
@@ -20,6 +21,7 @@ class Observations:
     traces: TraceStore
     errors: ErrorStore
     clock: Clock
+    metrics: Metrics
 
     async def run(self) -> None:
         """Write every few seconds, until cancelled."""
@@ -30,6 +32,8 @@ class Observations:
     async def flush(self) -> None:
         """Write what waits."""
         traces = self.tracer.take()
+        for trace in traces:
+            self.metrics.traces_kept.labels(trace.reason.value).inc()
         if traces:
             await self.traces.keep(traces)
         groups = self.collector.take()

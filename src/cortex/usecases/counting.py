@@ -76,6 +76,7 @@ class _Counting:
     ) -> Recalled:
         found = await self.inner.search(namespace, query, context)
         self.metrics.searches.labels(query.mode.value).inc()
+        self.metrics.search_hits.observe(len(found.hits))
         if found.low_confidence:
             self.metrics.searches_low_confidence.inc()
         return found
@@ -86,6 +87,8 @@ class _Counting:
         built = await self.inner.build_context(namespace, request, context)
         self.metrics.contexts_built.inc()
         self.metrics.context_tokens.observe(built.total_tokens)
+        self.metrics.context_fill.observe(built.total_tokens / max(1, built.budget))
+        self.metrics.tokens_saved.inc(sum(one.tokens for one in built.dropped))
         return built
 
     async def plan(

@@ -21,6 +21,7 @@ from cortex.security.tokens import Tokens, parse_tokens
 from cortex.service.http.app import create_app
 from cortex.service.http.options import Edge, HttpOptions
 from cortex.service.http.server import listen
+from cortex.telemetry.exposition import Exposition
 from cortex.telemetry.logs import LogOptions, build_logger
 from cortex.telemetry.metrics import Metrics
 from cortex.telemetry.tracing.sampling import Sampling
@@ -51,13 +52,15 @@ def url() -> Iterator[str]:
     clock = VirtualClock()
     ids = Uuid7Source(clock)
     tokens = json.dumps({"client": {"token": TOKEN, "scopes": ["*"]}})
+    metrics = Metrics(brand="brAInwav", version="0.1.0")
     edge = Edge(
         use_cases=fake_world(clock, ids).use_cases,
         doors=Doors(Tokens(parse_tokens(tokens), clock), Watch(clock)),
         authorization=Authorization(clock),
         clock=clock,
         ids=ids,
-        metrics=Metrics(brand="brAInwav", version="0.1.0"),
+        metrics=metrics,
+        exposition=Exposition(metrics.registry),
         tracer=Tracer(clock, random.Random(1).getrandbits, Sampling()),
         log=build_logger(LogOptions(level="debug"), clock, StringIO()),
         state=lambda: "ready",

@@ -17,6 +17,7 @@ from cortex.security.tokens import Tokens, parse_tokens
 from cortex.service.http.app import create_app
 from cortex.service.http.options import Edge, HttpOptions
 from cortex.telemetry.errors import ErrorCollector
+from cortex.telemetry.exposition import Exposition
 from cortex.telemetry.logs import LogOptions, build_logger
 from cortex.telemetry.metrics import Metrics
 from cortex.telemetry.tracing.sampling import Sampling
@@ -77,6 +78,7 @@ def serve(tokens: str = TOKENS, anonymous: Principal | None = None) -> Served:
         clock=clock,
         ids=ids,
         metrics=metrics,
+        exposition=Exposition(metrics.registry),
         tracer=Tracer(clock, random.Random(1).getrandbits, Sampling()),
         log=build_logger(LogOptions(level="debug"), clock, log, on_error=errors.caught),
         state=lambda: states[-1],

@@ -21,6 +21,7 @@ from cortex.service.http.app import create_app
 from cortex.service.http.options import Edge, HttpOptions
 from cortex.service.mcp.endpoint import McpEndpoint
 from cortex.service.mcp.server import McpOptions
+from cortex.telemetry.exposition import Exposition
 from cortex.telemetry.logs import LogOptions, build_logger
 from cortex.telemetry.metrics import Metrics
 from cortex.telemetry.tracing.sampling import Sampling
@@ -102,6 +103,7 @@ def serve(tokens: str = TOKENS, anonymous: Principal | None = None) -> Served:
         clock=clock,
         ids=ids,
         metrics=metrics,
+        exposition=Exposition(metrics.registry),
         tracer=Tracer(clock, random.Random(1).getrandbits, Sampling()),
         log=log,
         state=lambda: "ready",

@@ -107,7 +107,7 @@ def create_app(
 def _routers(edge: Edge, options: HttpOptions) -> Iterator[APIRouter]:
     """Yield the routes of every noun; where two fit a path, the first wins."""
     for routes in (
-        HealthRoutes(edge.use_cases, edge.metrics, options),
+        HealthRoutes(edge.use_cases, edge.exposition, options),
         TransferRoutes(edge.use_cases, edge.clock),
         QuarantineRoutes(edge.use_cases),
         MediaRoutes(edge.use_cases),

@@ -16,6 +16,7 @@ from cortex.security.token_store import TokenStore
 from cortex.service.http.forwarded import Proxies
 from cortex.service.http.page import Page
 from cortex.service.http.resources import Resources
+from cortex.telemetry.exposition import Exposition
 from cortex.telemetry.logs import Logger
 from cortex.telemetry.metrics import Metrics
 from cortex.telemetry.tracing.tracer import Tracer
@@ -119,6 +120,7 @@ class Edge:
     ids: IdSource
     metrics: Metrics
     tracer: Tracer
+    exposition: Exposition
     log: Logger
     state: Callable[[], str]
     tokens: TokenStore | None = None

@@ -1,7 +1,7 @@
 """Reads the metrics of this process every ten seconds, on the clock's tens."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 
 from prometheus_client.metrics_core import Metric
 
@@ -25,7 +25,7 @@ class Sampler:
     def __init__(
         self,
         history: History,
-        collect: Callable[[], Iterable[Metric]],
+        collect: Callable[[], Awaitable[Iterable[Metric]]],
         *,
         clock: Clock,
         run: Run,
@@ -46,7 +46,8 @@ class Sampler:
     async def sample(self) -> bool:
         """Sample once, for the last instant; False when another process did."""
         at = self._clock.now() // STEP_SECONDS * STEP_SECONDS
-        return await self._history.append(at, list(samples(self._collect())), self._run)
+        found = list(samples(await self._collect()))
+        return await self._history.append(at, found, self._run)
 
 
 def next_instant(now: float) -> float:

@@ -10,7 +10,7 @@ from cortex.service.http.answers import json_answer, problem_answer
 from cortex.service.http.options import DRAIN_RETRY_SECONDS, SERVICE, HttpOptions
 from cortex.service.http.record import record_of
 from cortex.service.http.wire import surroundings as wire
-from cortex.telemetry.metrics import CONTENT_TYPE, Metrics
+from cortex.telemetry.exposition import Exposition
 from cortex.usecases.catalog import UseCases
 from cortex.usecases.model import HealthReport, Status
 
@@ -20,10 +20,12 @@ _UNWELL = "Unhealthy; the same body with the reason"
 class HealthRoutes:
     """Handlers of /healthz, /ready, /health… and /metrics."""
 
-    def __init__(self, cases: UseCases, metrics: Metrics, options: HttpOptions) -> None:
+    def __init__(
+        self, cases: UseCases, exposition: Exposition, options: HttpOptions
+    ) -> None:
         """Take what is asked, and the names that answers carry."""
         self._cases = cases
-        self._metrics = metrics
+        self._exposition = exposition
         self._identity = {
             "service": SERVICE,
             "version": options.version,
@@ -90,9 +92,11 @@ class HealthRoutes:
         """Tell whether traffic may come; the same as /ready."""
         return await self.ready(request)
 
-    async def metrics(self) -> Response:
-        """Return all metrics in the Prometheus text format."""
-        return Response(self._metrics.render(), headers={"Content-Type": CONTENT_TYPE})
+    async def metrics(self, request: Request) -> Response:
+        """Return all metrics as Prometheus text, or OpenMetrics where accepted."""
+        accept = request.headers.get("accept", "")
+        body, content_type = await self._exposition.render(accept)
+        return Response(body, headers={"Content-Type": content_type})
 
     def _report(self, request: Request, report: HealthReport, name: str) -> Response:
         body: dict[str, object] = {
