@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import httpx
 
 from cortex.app import Loop, opened
+from cortex.bootstrap.limits import open_rates
 from cortex.bootstrap.stores import Stores
 from cortex.foundation.clock import Clock
 from cortex.foundation.errors import ValidationError
@@ -71,6 +72,7 @@ class Entrance:
             ),
         )
         self.authorization = Authorization(clock, policy(settings))
+        self.rates, self._rates_component = open_rates(settings, clock)
         self._reports = IntrusionReports(watch, stores.database, clock=clock, ids=ids)
 
     def components(self, log: Logger) -> tuple[Component, ...]:
@@ -78,6 +80,7 @@ class Entrance:
         reports = Loop("intrusion-reports", self._reports.run, self._clock, log)
         return (
             opened("issuers", _nothing, self._http.aclose),
+            self._rates_component,
             reports.component(),
         )
 

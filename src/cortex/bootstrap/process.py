@@ -92,6 +92,7 @@ def build_edge(
         log=tools.log,
         state=lambda: app.phase.state.value,
         tokens=entrance.tokens,
+        rates=entrance.rates,
         carried={
             MCP_PATH: LazyMcp(
                 app.use_cases, settings.max_token_budget, tools.metrics, tools.log

@@ -7,6 +7,9 @@ that remembers it is bounded.
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Protocol
+
+from cortex.foundation.clock import Clock
 
 CLIENTS_MAX = 10_000
 """Buckets kept: at about 200 bytes each, 2 MB; idle ones are dropped first."""
@@ -33,7 +36,8 @@ class Verdict:
     """Whether a request may pass, and what is left.
 
     Attributes:
-        arrival: the client's new TAT, on the caller's monotonic clock.
+        arrival: the client's new TAT, on the caller's monotonic clock; 0 where the
+            keeper has a clock of its own.
         remaining: requests that could follow at once.
         retry_after_seconds: wait before the next can pass; 0 when allowed.
         reset_seconds: wait until the whole burst is free again.
@@ -111,3 +115,28 @@ class Buckets:
             if len(self._arrivals) == 1:
                 return
             del self._arrivals[oldest]
+
+
+class Rates(Protocol):
+    """Charges clients and says which may pass."""
+
+    async def take(self, client: str, group: str, rate: Rate) -> Verdict:
+        """Charge one request of ``client`` in ``group`` and return the verdict."""
+        ...
+
+
+class LocalRates:
+    """`Rates` of this process alone."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Start with full buckets."""
+        self._buckets = Buckets()
+        self._clock = clock
+
+    def __len__(self) -> int:
+        """Return how many clients are remembered."""
+        return len(self._buckets)
+
+    async def take(self, client: str, group: str, rate: Rate) -> Verdict:
+        """Charge one request; never waits."""
+        return self._buckets.take(client, group, rate, self._clock.monotonic())

@@ -4,7 +4,7 @@ The HTTP edge authenticates and limits every request. What it carries, such as M
 finds the outcome in the request's scope and never reads a token itself.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -29,7 +29,7 @@ class Admission:
     principal: Principal
     context: CallContext
     require: Callable[[str, str | None], None]
-    charge: Callable[[str], None]
+    charge: Callable[[str], Awaitable[None]]
 
 
 def attach_admission(scope: Scope, admission: Admission) -> None:

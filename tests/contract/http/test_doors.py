@@ -166,4 +166,20 @@ async def test_made_up_tokens_buy_no_bucket(served):
             answer = await http.get("/memory", headers=token)
             assert answer.status_code in {401, 429}
         assert answer.status_code == 429, "a flood is turned away"
-        assert len(door._buckets) == 0
+        assert len(door._rates) == 0
+
+
+async def test_a_tenant_cannot_take_every_place(served):
+    async with served.client(served_at_once=4) as http:
+        door = http._transport.app.state.door
+        busy = [door._enter("default") for _ in range(3)]
+        refused = await http.get("/memory")
+        other = {"Authorization": "Bearer other-token-0123456789"}
+        assert refused.status_code == 503
+        assert refused.json()["error"]["code"] == "OVERLOADED"
+        assert refused.headers["retry-after"] == "1"
+        assert (await http.get("/memory", headers=other)).status_code == 200
+        for leave in busy:
+            leave()
+        assert (await http.get("/memory")).status_code == 200
+        assert door._share.total == 0

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from cortex.foundation.bucket import Buckets
+from cortex.foundation.bucket import LocalRates
 from cortex.foundation.errors import CortexError, ValidationError
 from cortex.service import problems
 from cortex.service.errors import MethodNotAllowed, NoSuchPath
@@ -89,7 +89,11 @@ def create_app(
         generate_unique_id_function=_operation_id,
     )
     app.state.door = Door(
-        edge.doors, edge.authorization, Buckets(), edge.clock, options
+        edge.doors,
+        edge.authorization,
+        edge.rates or LocalRates(edge.clock),
+        edge.clock,
+        options,
     )
     for router in _routers(edge, options):
         app.router.routes.extend(router.routes)

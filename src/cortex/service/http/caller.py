@@ -1,15 +1,23 @@
 """The one door: who calls, and whether it may call that often."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, cast
 
 from fastapi import Depends
 from starlette.requests import Request
 
-from cortex.foundation.bucket import Buckets, Rate, Verdict
+from cortex.foundation.bucket import Rate, Rates, Verdict
 from cortex.foundation.clock import Clock
-from cortex.foundation.errors import PermissionDenied, RateLimited, Unauthenticated
+from cortex.foundation.errors import (
+    Overloaded,
+    PermissionDenied,
+    RateLimited,
+    Unauthenticated,
+)
+from cortex.foundation.sharing import FairShare
 from cortex.foundation.tenancy import Namespace, Principal
 from cortex.security.authorization import Authorization
 from cortex.security.doors import Credentials, Doors
@@ -21,6 +29,9 @@ from cortex.service.http.record import record_of, route_of
 from cortex.usecases.model import CallContext
 
 DEFAULT_GROUP = "default"
+
+BUSY_RETRY_SECONDS = 1.0
+"""Wait told to a tenant that has its part: most requests take far less."""
 
 EVENT_STREAM = "/events/stream"
 """The one route that takes its token from the query as well."""
@@ -76,16 +87,17 @@ class Door:
         self,
         doors: Doors,
         authorization: Authorization,
-        buckets: Buckets,
+        rates: Rates,
         clock: Clock,
         options: HttpOptions,
     ) -> None:
         """Take the ways in, the policy and the limits."""
         self._doors = doors
         self._authorization = authorization
-        self._buckets = buckets
+        self._rates = rates
         self._clock = clock
         self._options = options
+        self._share = FairShare(options.served_at_once)
 
     async def admit(self, request: Request) -> Caller:
         """Return the caller.
@@ -94,6 +106,7 @@ class Door:
             Unauthenticated: no usable token.
             PermissionDenied: an open server was asked under a foreign host name.
             RateLimited: too many requests of this client.
+            Overloaded: its tenant has its fair part of the server already.
         """
         token = bearer_token(request.headers.get("authorization"))
         if token is None and route_of(request.scope) == EVENT_STREAM:
@@ -105,7 +118,9 @@ class Door:
         record = record_of(request.scope)
         record.subject = principal.subject
         client = _client(request, principal)
-        self._charge(client, route_of(request.scope), record.headers)
+        await self._charge(client, route_of(request.scope), record.headers)
+        if route_of(request.scope) != EVENT_STREAM:
+            record.leave = self._enter(principal.tenant)
         context = CallContext(
             record.correlation_id, principal.subject, record.traceparent
         )
@@ -118,13 +133,13 @@ class Door:
             "" if request.client is None else request.client.host,
         )
 
-    def charge(self, request: Request, principal: Principal, route: str) -> None:
+    async def charge(self, request: Request, principal: Principal, route: str) -> None:
         """Take one request for another route from the caller's share of that.
 
         Raises:
             RateLimited: nothing is left of it.
         """
-        self._charge(_client(request, principal), route, [])
+        await self._charge(_client(request, principal), route, [])
 
     def check_origin(self, request: Request) -> None:
         """Refuse a foreign web page that asks an open server (MCP requires it).
@@ -146,13 +161,24 @@ class Door:
                 hint="Call it as 127.0.0.1 or localhost, or set CORTEX_TOKENS.",
             )
 
-    def _charge(
+    def _enter(self, tenant: str) -> Callable[[], None]:
+        """Take one of the places that tenants share; return what gives it back."""
+        if not self._share.enter(tenant):
+            raise Overloaded(
+                f"{self._share.total} of {self._share.limit} requests are in work, and "
+                "this tenant has its part of them",
+                hint="Send fewer requests at the same time.",
+                retry_after_seconds=BUSY_RETRY_SECONDS,
+            )
+        return partial(self._share.leave, tenant)
+
+    async def _charge(
         self, client: str, route: str, headers: list[tuple[bytes, bytes]]
     ) -> None:
         rate = self._options.route_rates.get(route)
         group = DEFAULT_GROUP if rate is None else route
         rate = rate or self._options.rate
-        verdict = self._buckets.take(client, group, rate, self._clock.monotonic())
+        verdict = await self._rates.take(client, group, rate)
         reset = self._clock.now() + verdict.reset_seconds
         headers.extend(_rate_headers(group, rate, verdict, reset))
         if not verdict.allowed:

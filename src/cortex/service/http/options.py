@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from starlette.types import ASGIApp
 
-from cortex.foundation.bucket import Rate
+from cortex.foundation.bucket import Rate, Rates
 from cortex.foundation.clock import Clock
 from cortex.foundation.ids import IdSource
 from cortex.foundation.limits import BODY_BYTES_MAX
@@ -23,6 +23,10 @@ from cortex.telemetry.tracing.tracer import Tracer
 from cortex.usecases.catalog import UseCases
 
 SERVICE = "cortex"
+
+SERVED_AT_ONCE_MAX = 512
+"""Requests in work at the same time; tenants share them fairly. A worker answers some
+hundreds a second: more would wait for seconds, each holding its body in memory."""
 
 RATE_PER_MINUTE_DEFAULT = 6_000
 """Requests one client may send a minute: 100 a second, more than agents need."""
@@ -82,6 +86,7 @@ class HttpOptions:
         version: of the service, in health answers and the API description.
         rate: for routes that ``route_rates`` does not name.
         route_rates: by route template, such as ``/embed``.
+        served_at_once: requests in work at the same time, shared by tenants.
         body_bytes_max: of a JSON body; ``route_body_bytes_max`` by path wins.
         max_token_budget: budget of a context whose caller names none, in tokens.
         trusted_hosts: accepted Host names for callers without a token.
@@ -93,6 +98,7 @@ class HttpOptions:
     version: str
     rate: Rate = field(default_factory=lambda: Rate(RATE_PER_MINUTE_DEFAULT))
     route_rates: Mapping[str, Rate] = field(default_factory=_route_rates)
+    served_at_once: int = SERVED_AT_ONCE_MAX
     body_bytes_max: int = BODY_BYTES_MAX
     route_body_bytes_max: Mapping[str, int] = field(default_factory=_body_limits)
     max_token_budget: int = 4_096
@@ -108,6 +114,7 @@ class Edge:
     Attributes:
         state: returns ``starting``, ``ready``, ``draining`` or ``stopped``.
         tokens: issued ones, for ``/admin/tokens``; None has no such routes.
+        rates: charges clients; None does so for this process alone.
         carried: path → application for admitted POST requests, such as ``/mcp``; it
             finds the caller by ``cortex.service.admission``.
         pages: path → static page, open to all.
@@ -124,5 +131,6 @@ class Edge:
     log: Logger
     state: Callable[[], str]
     tokens: TokenStore | None = None
+    rates: Rates | None = None
     carried: Mapping[str, ASGIApp] = field(default_factory=dict)
     pages: Mapping[str, Page] = field(default_factory=dict)

@@ -1,5 +1,6 @@
 """What is known of a request while it is worked on."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -24,6 +25,7 @@ class RequestRecord:
         headers: added to the answer, whatever it is.
         status: of the answer; 0 until it starts.
         error_code: of the error answered, if any.
+        leave: called when the request is over.
     """
 
     request_id: str
@@ -33,6 +35,7 @@ class RequestRecord:
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     status: int = 0
     error_code: str = ""
+    leave: Callable[[], None] | None = None
 
 
 def attach(scope: Scope, record: RequestRecord) -> None:

@@ -1,6 +1,6 @@
 """Who calls a tool, with what reach."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from cortex.foundation.errors import PermissionDenied
@@ -24,7 +24,7 @@ class Caller:
     context: CallContext
     namespace_default: str | None
     require: Callable[[str, str | None], None]
-    charge: Callable[[str], None]
+    charge: Callable[[str], Awaitable[None]]
     action: str = ""
 
     def doing(self, scope: Scope, verb: str) -> "Caller":

@@ -54,7 +54,7 @@ def _allowed(_action: str, _namespace: str | None) -> None:
     """Allow all: policies are for callers from outside, this one owns the files."""
 
 
-def _free(_route: str) -> None:
+async def _free(_route: str) -> None:
     """Charge nothing: the person's own machine does the work."""
 
 

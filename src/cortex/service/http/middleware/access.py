@@ -58,6 +58,8 @@ class Access:
                     _describe(root, scope, sample)
                     self._tell(scope, sample)
         finally:
+            if record.leave is not None:
+                record.leave()
             self._metrics.requests_in_flight.dec()
             self._metrics.request(sample, root.kept_id)
 

@@ -72,7 +72,7 @@ class AgentTools:
     async def plan(self, caller: Caller, given: PlanArguments) -> Answer:
         """Make a plan."""
         place = caller.namespace(given.namespace)
-        caller.charge("/agents/plan")
+        await caller.charge("/agents/plan")
         made = await self._cases.plan(
             caller.principal, place, given.domain(), caller.context
         )
@@ -82,7 +82,7 @@ class AgentTools:
     async def reflect(self, caller: Caller, given: ReflectArguments) -> Answer:
         """Judge an output."""
         place = caller.namespace(given.namespace)
-        caller.charge("/agents/reflect")
+        await caller.charge("/agents/reflect")
         made = await self._cases.reflect(
             caller.principal, place, given.domain(), caller.context
         )

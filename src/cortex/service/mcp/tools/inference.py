@@ -129,7 +129,7 @@ class InferenceTools:
     async def generate(self, caller: Caller, given: GenerateArguments) -> Answer:
         """Embed one text."""
         caller.allowed()
-        caller.charge("/embed")
+        await caller.charge("/embed")
         made = await self._cases.embed(EmbedRequest((given.text,), given.model))
         content = {
             "embedding": made.vectors[0].tolist(),
@@ -142,7 +142,7 @@ class InferenceTools:
     async def batch(self, caller: Caller, given: BatchArguments) -> Answer:
         """Embed several texts."""
         caller.allowed()
-        caller.charge("/embeddings")
+        await caller.charge("/embeddings")
         made = await self._cases.embed(EmbedRequest(tuple(given.texts), given.model))
         content = {
             "embeddings": [vector.tolist() for vector in made.vectors],

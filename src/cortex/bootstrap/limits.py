@@ -1,0 +1,26 @@
+"""Who keeps the rate limits, from the settings."""
+
+from cortex.app import nothing, opened
+from cortex.foundation.bucket import LocalRates, Rates
+from cortex.foundation.clock import Clock
+from cortex.foundation.errors import ValidationError
+from cortex.foundation.lifecycle import Component
+from cortex.settings import Settings
+
+
+def open_rates(settings: Settings, clock: Clock) -> tuple[Rates, Component]:
+    """Return this process's own buckets, or those in Redis where one is named.
+
+    Raises:
+        ValidationError: Redis is named and its extra is not installed.
+    """
+    if settings.redis_url is None:
+        return LocalRates(clock), opened("rates", nothing, nothing)
+    try:
+        from cortex.storage.rates_redis import RedisRates  # noqa: PLC0415
+    except ImportError as error:
+        message = "CORTEX_REDIS_URL is set, but the redis extra is not installed"
+        hint = "Install it with: pip install 'cortex-context[redis]'"
+        raise ValidationError(message, hint=hint, field="redis_url") from error
+    rates = RedisRates.from_url(settings.redis_url.get_secret_value(), clock)
+    return rates, opened("rates", nothing, rates.close)
