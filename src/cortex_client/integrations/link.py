@@ -100,6 +100,9 @@ class Link:
     def _loop_client(self) -> CortexClient:
         loop = asyncio.get_running_loop()
         with self._lock:
+            # A client's connections hold on to their loop, so it would stay for ever.
+            for ended in [one for one in self._of_loop if one.is_closed()]:
+                del self._of_loop[ended]
             client = self._of_loop.get(loop)
             if client is None:
                 client = CortexClient(self._base_url, **self._manner)
