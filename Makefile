@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 SOURCES := src tests tools benchmarks
 
 .PHONY: help demo serve test test-heavy lint types contracts check lock export clean \
-	bench-memory bench-ledger attack-ledger bench-doors bench-mcp
+	bench-memory bench-ledger attack-ledger bench-doors bench-mcp bench-agents
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -50,6 +50,9 @@ bench-doors: .venv/.dev ## Print what tokens, policies and floods cost
 
 bench-mcp: .venv/.dev ## Print what a tool call costs beside a plain call
 	@$(BIN)/python -m benchmarks.mcp
+
+bench-agents: .venv/.dev ## Print what plans and reflections without a model are worth
+	@$(BIN)/python -m benchmarks.agents
 
 lock: ## Resolve the dependencies anew and write the hashed requirements (needs uv)
 	uv lock --quiet --upgrade

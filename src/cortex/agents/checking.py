@@ -4,6 +4,7 @@ Every finding carries its evidence. What cannot be measured is not held against 
 output: without sources nothing is unsupported.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from cortex.agents.model import Issue, IssueKind, Output, Severity, Source, shor
 from cortex.agents.statements import (
     Statement,
     citations,
+    clauses,
     is_claim,
     numbers,
     opposed,
@@ -32,7 +34,7 @@ CLAIMS_MAX: Final = 24
 PASSAGES_MAX: Final = 48
 """Passages of the sources they are held against."""
 
-COVERED_FROM: Final = 0.45
+COVERED_FROM: Final = 0.3
 """Nearness from which a part of the goal counts as dealt with."""
 
 SUPPORTED_FROM: Final = 0.5
@@ -49,6 +51,14 @@ WORDS_MIN: Final = 5
 TELLING: Final = 12
 """Characters from which a sentence that stands twice is a repetition."""
 
+_QUESTION: Final = re.compile(r"^(?:what|how|why|when|where|who)\b", re.IGNORECASE)
+_ASPECT: Final = re.compile(r"[,;]\s+(?:and\s+)?|\?\s+")
+_ORDER: Final = re.compile(
+    r"^(?:and\s+)?(?:summari[sz]e|report|explain|describe|tell(?:\s+(?:me|us|\w+ \w+))?"
+    r"|write|answer|review|document|list|give|show|discuss|outline|draft)\b"
+    r"(?:\s+(?:the|a|an|our|about|to|when|what|how|why|who|where))*\s+",
+    re.IGNORECASE,
+)
 _TRIGRAM: Final = 3
 _REPEATED_SHARE: Final = 0.25
 
@@ -120,9 +130,6 @@ FEATURES: Final = (
 
 def probe(material: Material) -> Probe:
     """Return the texts to compare by meaning."""
-    parts = (
-        [part.text for part in decompose(material.goal).parts] if material.goal else []
-    )
     soft = [
         one
         for one in material.criteria
@@ -136,10 +143,35 @@ def probe(material: Material) -> Probe:
         if one.words
     ]
     return Probe(
-        tuple((*parts, *soft)[:ASPECTS_MAX]),
+        tuple((*aspects(material.goal), *soft)[:ASPECTS_MAX]),
         tuple(one for one in stated if one.words)[:CLAIMS_MAX],
         tuple(passages[:PASSAGES_MAX]),
     )
+
+
+def aspects(goal: str) -> list[str]:
+    """Return what a goal wants to be dealt with, without the words of the order.
+
+    "Report the quarter: revenue, costs" has the aspects revenue and costs.
+    """
+    found = (_ORDER.sub("", piece.strip(" .?!")) for piece in _pieces(goal))
+    return [piece for piece in found if _tells(piece)]
+
+
+def _pieces(goal: str) -> list[str]:
+    parts = [part.text for part in decompose(goal).parts] if goal.strip() else []
+    return [piece for part in map(_untitled, parts) for piece in _ASPECT.split(part)]
+
+
+def _untitled(part: str) -> str:
+    """Return what stands behind a colon: before it stands who asks, and for what."""
+    return part.partition(": ")[2] or part
+
+
+def _tells(aspect: str) -> bool:
+    """Return whether an aspect names a subject; "what happened" names none."""
+    subject = len(statement(aspect).words)
+    return subject > 1 if _QUESTION.match(aspect) else subject > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +216,7 @@ class Checker:
         for n, aspect in enumerate(probed.aspects):
             near = self._share(aspect, whole)
             if nearness is not None and nearness.aspects:
-                near = (near + max(0.0, nearness.aspects[n])) / 2
+                near = max(near, nearness.aspects[n])
             missing += max(0.0, 1 - near / COVERED_FROM) if near < COVERED_FROM else 0.0
             if near < COVERED_FROM:
                 severity = Severity.HIGH if near < COVERED_FROM / 2 else Severity.MEDIUM
@@ -290,7 +322,7 @@ def _foreign_numbers(material: Material) -> tuple[list[Issue], float]:
         )
         for one in foreign
     ]
-    return issues, len(foreign) / len(stated)
+    return issues, max(len(foreign) / len(stated), min(1.0, len(foreign) / 2))
 
 
 def _derived(number: str, known: set[str]) -> bool:
@@ -329,34 +361,47 @@ def _foreign_citations(material: Material) -> tuple[list[Issue], float]:
 
 
 def _against_sources(probed: Probe) -> tuple[list[Issue], float]:
+    told = [
+        (source_id, passage, part)
+        for source_id, passage in probed.passages
+        for part in clauses(passage.text)
+    ]
     issues = []
     for claim in probed.claims:
-        for source_id, passage in probed.passages:
-            why = opposed(claim, passage)
-            if why:
-                told = f"A source says otherwise ({why})."
-                issues.append(
-                    Issue(
-                        IssueKind.CONTRADICTS_SOURCE,
-                        Severity.HIGH,
-                        told,
-                        short(claim.text, EVIDENCE_CHARACTERS_MAX),
-                        f"{source_id}: {short(passage.text, EVIDENCE_CHARACTERS_MAX)}",
-                    )
-                )
-                break
+        found = next(
+            (
+                (why, source_id, passage)
+                for part in clauses(claim.text)
+                for source_id, passage, other in told
+                if (why := opposed(part, other))
+            ),
+            None,
+        )
+        if found is None:
+            continue
+        why, source_id, passage = found
+        issues.append(
+            Issue(
+                IssueKind.CONTRADICTS_SOURCE,
+                Severity.HIGH,
+                f"A source says otherwise ({why}).",
+                short(claim.text, EVIDENCE_CHARACTERS_MAX),
+                f"{source_id}: {short(passage.text, EVIDENCE_CHARACTERS_MAX)}",
+            )
+        )
     return issues, min(1.0, len(issues) / 2)
 
 
 def _against_itself(claims: Sequence[Statement]) -> tuple[list[Issue], float]:
+    parts = [(claim, part) for claim in claims for part in clauses(claim.text)]
     issues = []
-    for n, one in enumerate(claims):
-        for other in claims[n + 1 :]:
-            why = opposed(one, other)
+    for n, (claim, part) in enumerate(parts):
+        for other_claim, other in parts[n + 1 :]:
+            why = opposed(part, other)
             if why:
                 told = f"It contradicts itself ({why})."
-                evidence = short(other.text, EVIDENCE_CHARACTERS_MAX)
-                against = short(one.text, EVIDENCE_CHARACTERS_MAX)
+                evidence = short(other_claim.text, EVIDENCE_CHARACTERS_MAX)
+                against = short(claim.text, EVIDENCE_CHARACTERS_MAX)
                 kind = IssueKind.CONTRADICTS_ITSELF
                 issues.append(Issue(kind, Severity.HIGH, told, evidence, against))
     return issues, min(1.0, len(issues) / 2)
@@ -386,7 +431,7 @@ def _repetition(content: str) -> tuple[list[Issue], float]:
 
 def _brevity(material: Material) -> tuple[list[Issue], float]:
     size = len(words(material.output.content))
-    wanted = max(WORDS_MIN, len(decompose(material.goal).parts) * WORDS_MIN)
+    wanted = max(WORDS_MIN, len(_pieces(material.goal)) * WORDS_MIN)
     if size >= wanted or _short_is_asked(material):
         return [], 0.0
     told = f"{size} words are few for a goal of this size."

@@ -1,8 +1,9 @@
 """From measured values to one calibrated score, and to what to do about it.
 
 The score is a logistic function of the measured values, fitted on hand-labelled
-outputs (``python -m benchmarks.agents --fit``): the share of outputs with such values
-that a person called good. No weight is positive: a finding never makes a score better.
+outputs (``python -m benchmarks.agents --fit``): of outputs with such values, the share
+that a person called good, were as many good as bad. No weight is positive: a finding
+never makes a score better.
 """
 
 import math
@@ -22,19 +23,19 @@ from cortex.agents.model import (
     short,
 )
 
-BIAS: Final = 2.4
+BIAS: Final = 1.48
 WEIGHTS: Final[Mapping[str, float]] = MappingProxyType(
     {
-        "uncovered": -4.0,
-        "unmet": -3.0,
-        "unsupported": -4.0,
-        "foreign_numbers": -4.0,
-        "foreign_citations": -4.0,
-        "contradicts_source": -5.0,
-        "contradicts_itself": -5.0,
-        "malformed": -3.0,
-        "repetition": -3.0,
-        "brevity": -3.0,
+        "uncovered": -3.04,
+        "unmet": -1.64,
+        "unsupported": -4.67,
+        "foreign_numbers": -3.64,
+        "foreign_citations": -2.25,
+        "contradicts_source": -4.97,
+        "contradicts_itself": -4.97,
+        "malformed": -2.98,
+        "repetition": -1.18,
+        "brevity": -2.15,
     }
 )
 

@@ -26,6 +26,12 @@ _CITATIONS: Final = (
     re.compile(r"\b(?:RFC|ISO|CVE|ADR)[ -]?\d[\d-]*\b"),
     re.compile(r"\[\d{1,3}\]"),
 )
+_REPLY: Final = re.compile(r"^(?:yes|no)\b[,.:]\s*", re.IGNORECASE)
+_CLAUSE: Final = re.compile(
+    r"[,;:]\s+(?:(?:but|and|while|which|because|so|although)\s+)?"
+    r"|\s+(?:but|because|while|although|whereas)\s+",
+    re.IGNORECASE,
+)
 _NEGATION: Final = re.compile(
     r"\b(?:not|no|never|none|nobody|nothing|neither|nor|without|cannot|fails? to|failed"
     r" to|unable|lacks?|lacking|refuses?|refused|isn't|aren't|wasn't|weren't|don't"
@@ -96,6 +102,15 @@ def statement(text: str) -> Statement:
     return Statement(text, found, frozenset(numbers(text)), negations % 2 == 1)
 
 
+def clauses(text: str) -> tuple[Statement, ...]:
+    """Return the clauses of a sentence, each with a polarity of its own.
+
+    "It is open, but there is no lift" denies the lift and not the opening.
+    """
+    pieces = _CLAUSE.split(_REPLY.sub("", text))
+    return tuple(statement(piece) for piece in pieces if piece and piece.strip())
+
+
 def is_claim(one: Statement) -> bool:
     """Return whether it states enough to be held against a source."""
     return len(one.words) >= CLAIM_WORDS_MIN and not one.text.rstrip().endswith("?")
@@ -139,9 +154,17 @@ def opposed(one: Statement, other: Statement) -> str:
         return ""
     if contrary:
         return f"{contrary[0]} against {contrary[1]}"
-    if one.negated != other.negated:
+    if one.negated != other.negated and not _conditional(one, other):
         return "one is negated, the other is not"
     return _number_conflict(one, other)
+
+
+_CONDITION: Final = re.compile(r"\b(?:if|unless|otherwise|except)\b", re.IGNORECASE)
+
+
+def _conditional(one: Statement, other: Statement) -> bool:
+    """Return whether one of both only says what would be."""
+    return bool(_CONDITION.search(one.text) or _CONDITION.search(other.text))
 
 
 _SAME_SUBJECT: Final = 0.7

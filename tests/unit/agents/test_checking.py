@@ -46,7 +46,7 @@ def test_a_good_output_has_no_issue() -> None:
         (f"{GOOD} Apart from that the long bridge was opened by the mayor of a city in",
          IssueKind.FORMAT, ""),
         ("Cheese is made of milk by people in dairies every day.",
-         IssueKind.GOAL_NOT_COVERED, "bridge"),
+         IssueKind.GOAL_NOT_COVERED, "opened"),
         ("1932.", IssueKind.LENGTH, "1 words"),
     ],
 )  # fmt: skip

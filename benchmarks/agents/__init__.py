@@ -1,0 +1,1 @@
+"""What planning and reflection without a model are worth, and how fast they are."""
