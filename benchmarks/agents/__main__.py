@@ -21,15 +21,17 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import httpx
+import psutil
 
 from benchmarks.agents import calibration
 from benchmarks.claims import Claim, report
 
 CLIENTS = 8
+CORES = 2
 PLAN_GOAL_MS = 2_000.0
 REFLECT_GOAL_MS = 500.0
 AUROC_GOAL = 0.85
@@ -48,10 +50,15 @@ THINGS = ("billing", "orders", "invoices", "payroll", "stock", "support", "searc
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """Milliseconds of the answered requests, and how many failed."""
+    """Milliseconds of the answered requests, how many failed, and the server's work.
+
+    Attributes:
+        cpu_ms: processor time of the server for each request.
+    """
 
     milliseconds: list[float]
     failed: int
+    cpu_ms: float = 0.0
 
     @property
     def p95(self) -> float:
@@ -59,8 +66,8 @@ class Timed:
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[tuple[str, list[str]]]:
-    """Yield the address of a fresh server, and tokens for it."""
+async def serving() -> AsyncIterator[tuple[str, list[str], psutil.Process]]:
+    """Yield the address of a fresh server, tokens for it, and its process."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -78,7 +85,7 @@ async def serving() -> AsyncIterator[tuple[str, list[str]]]:
         url = f"http://127.0.0.1:{port}"
         try:
             await _ready(url)
-            yield url, list(tokens.values())
+            yield url, list(tokens.values()), psutil.Process(process.pid)
         finally:
             process.terminate()
             await asyncio.to_thread(process.wait, 40)
@@ -154,14 +161,19 @@ async def fill(url: str, token: str) -> None:
 
 async def measure(seconds: float) -> dict[str, Timed]:
     """Return the times of plans and reflections."""
-    async with serving() as (url, tokens):
+    async with serving() as (url, tokens, server):
         await fill(url, tokens[0])
         found = {}
         for name, bodies in (("plan", plans()), ("reflect", reflections())):
             turns = itertools.cycle(tokens)
             path = f"/agents/{name}"
             await timed(url, turns, path, bodies, seconds / 10)
-            found[name] = await timed(url, turns, path, bodies, seconds)
+            before = server.cpu_times()
+            one = await timed(url, turns, path, bodies, seconds)
+            after = server.cpu_times()
+            worked = after.user + after.system - before.user - before.system
+            spent = 1_000 * worked / max(1, len(one.milliseconds))
+            found[name] = replace(one, cpu_ms=spent)
         return found
 
 
@@ -178,7 +190,17 @@ def latency_claims(found: dict[str, Timed]) -> Iterator[Claim]:
             at_most=True,
             note=f"{CLIENTS} clients at once, no model, {MEMORIES} memories; "
             f"{total - one.failed} of {total} answered, "
-            f"p50 {statistics.median(one.milliseconds):.0f} ms",
+            f"p50 {statistics.median(one.milliseconds):.0f} ms, load average "
+            f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} cores",
+        )
+        yield Claim(
+            name=f"{name}-cpu-ms",
+            value=one.cpu_ms,
+            unit="ms",
+            goal=goal * CORES / CLIENTS,
+            at_most=True,
+            note=f"the server's processor time a request; {CLIENTS} at once on "
+            f"{CORES} cores of their own then take {goal:g} ms at most",
         )
 
 

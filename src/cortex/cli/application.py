@@ -17,6 +17,7 @@ from cortex.cli import (
     slo,
     tokens,
 )
+from cortex.cli.agents import plan, reflect
 from cortex.cli.context import context
 from cortex.cli.demo.command import demo
 from cortex.cli.doctor import doctor
@@ -48,6 +49,8 @@ def build() -> typer.Typer:
         ("recall", recall),
         ("context", context),
         ("embed", embed),
+        ("plan", plan),
+        ("reflect", reflect),
         ("forget", forget),
         ("quarantine", quarantine),
         ("release", release),

@@ -176,3 +176,49 @@ def test_no_server_is_one_clear_sentence(cortex: Any):
     assert done.stderr.count("\n") == 1
     assert "cortex serve" in done.stderr
     assert cortex("recall", "x", "--url", "nonsense").exit_code == 2
+
+
+def test_plan_shows_steps_and_ways(cortex: Any, server: Any, reply: Any):
+    step = {"id": "s1", "description": "[bold]pack[/]", "dependencies": []}
+    way = {"id": "b1", "description": "at once", "steps": [step], "score": 7.5}
+    plan = {
+        "id": "m1", "goal": "move", "strategy": "tot", "steps": [step],
+        "branches": [way], "best_branch_id": "b1", "method": "recall",
+    }  # fmt: skip
+    server.then(reply(200, plan))
+    done = cortex("plan", "move", "--strategy", "tot", "--fact", "boxes=3", "-n", "x")
+    assert done.exit_code == 0
+    assert "[bold]pack[/]" in done.stdout
+    assert "* 7.5  at once" in done.stderr
+    assert server.seen[0].body == {
+        "goal": "move", "strategy": "tot", "context": {"boxes": "3"}, "namespace": "x",
+    }  # fmt: skip
+    wrong = cortex("plan", "move", "--fact", "boxes")
+    assert wrong.exit_code == 2
+    assert "name=value" in wrong.stderr
+
+
+def test_reflect_ends_with_1_unless_approved(
+    cortex: Any, server: Any, reply: Any, tmp_path: Any
+):
+    issue = {"severity": "high", "message": "wrong number", "evidence": "530"}
+    judged = {"quality_score": 0.2, "approved": False, "issues": [issue]}
+    server.then(reply(200, judged | {"action_items": ["correct it"]}))
+    source = tmp_path / "page.txt"
+    source.write_text("503")
+    done = cortex(
+        "reflect", "-", "--goal", "g", "--criterion", "short", "--source", str(source),
+        "--iteration", "2", "--previous", "m0", stdin="530",
+    )  # fmt: skip
+    assert done.exit_code == 1
+    assert "wrong number" in done.stdout
+    assert "- correct it" in done.stderr
+    assert server.seen[0].body == {
+        "output": {"content": "530", "iteration": 2},
+        "goal": "g",
+        "criteria": ["short"],
+        "context": {"page.txt": "503"},
+        "previous_id": "m0",
+    }
+    server.then(reply(200, {"quality_score": 0.9, "approved": True}))
+    assert cortex("reflect", "-", "--json", stdin="x").exit_code == 0
