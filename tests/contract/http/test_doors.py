@@ -1,6 +1,7 @@
 import pytest
 
 from cortex.foundation.bucket import Rate
+from cortex.foundation.tenancy import DEFAULT_TENANT
 from cortex.service.http.record import OPEN_PATHS
 
 
@@ -172,7 +173,7 @@ async def test_made_up_tokens_buy_no_bucket(served):
 async def test_a_tenant_cannot_take_every_place(served):
     async with served.client(served_at_once=4) as http:
         door = http._transport.app.state.door
-        busy = [door._enter("default") for _ in range(3)]
+        busy = [door._enter(DEFAULT_TENANT) for _ in range(3)]
         refused = await http.get("/memory")
         other = {"Authorization": "Bearer other-token-0123456789"}
         assert refused.status_code == 503
