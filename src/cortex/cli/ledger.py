@@ -6,6 +6,7 @@ by the commands, so that the others start as quickly as before.
 
 import sys
 from dataclasses import dataclass, fields
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,6 +34,13 @@ ArchiveUrl = Annotated[
         "--archive", help="Folder, file:// or s3:// URL; else CORTEX_LEDGER_ARCHIVE."
     ),
 ]
+
+
+class Format(StrEnum):
+    """How entries are exported."""
+
+    JSONL = "jsonl"
+    PARQUET = "parquet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,18 +230,35 @@ def export(
         int, typer.Option("--from", min=0, help="First entry to print.")
     ] = 0,
     archive: ArchiveUrl = "",
+    format_: Annotated[
+        Format, typer.Option("--format", help="Lines, or a table.")
+    ] = Format.JSONL,
+    out: Annotated[
+        Path | None, typer.Option(help="File of the table; needed with parquet.")
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON list instead of lines.")
     ] = False,
 ) -> None:
     """Print all entries as JSONL, each line the exact bytes that are hashed.
 
+    With --format parquet a table for analysis is written to --out instead: derived from
+    the log and proving nothing; it needs the extra 'parquet'.
+
     Example: cortex ledger export --from 1000 > entries.jsonl
     """
     from cortex.cli.ledger_files import ledger_files
 
+    files = ledger_files(archive)
+    if format_ is Format.PARQUET:
+        from cortex.cli.ledger_table import write_table
+
+        count = write_table(files, start, out)
+        told = {"entries": count, "file": str(out)}
+        print_json(told) if as_json else print(f"{count} entries in {out}")
+        return
     separator = "["
-    for _, body in ledger_files(archive).leaves(start):
+    for _, body in files.leaves(start):
         if as_json:
             print(separator, end="")
         print(body.decode(), end="" if as_json else "\n")

@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import sys
 from pathlib import Path
 
 import httpx
 import pytest
+from pyarrow.parquet import read_table
 from typer.testing import CliRunner
 
 from cortex.cli.application import build
@@ -140,6 +142,49 @@ def test_entries_are_shown_exported_and_reported(home, cortex):
     told = json.loads(cortex("ledger", "checkpoint", "--json").stdout)
     assert told["size"] == 300
     assert told["note"] == cortex("ledger", "checkpoint").stdout
+
+
+def test_facts_are_exported_as_a_table(home, cortex, tmp_path):
+    flags = ("--format", "parquet", "--from", "0")
+    assert cortex("ledger", "export", *flags).exit_code == 2
+    out = tmp_path / "entries.parquet"
+    done = cortex("ledger", "export", *flags, "--out", str(out))
+    assert done.stdout == f"300 entries in {out}\n"
+
+    table = read_table(out)
+
+    leaves = [
+        json.loads(line) for line in cortex("ledger", "export").stdout.splitlines()
+    ]
+    rows = table.to_pylist()
+    assert [row["index"] for row in rows] == list(range(300))
+    assert [json.loads(row["data"]) for row in rows] == [
+        leaf["event"]["data"] for leaf in leaves
+    ]
+    assert rows[1]["entry_hash"] is not None
+    assert [row["entry_hash"] for row in rows[:-1]] == [
+        leaf["chain"]["prev"] for leaf in leaves[1:]
+    ]
+    assert (rows[0]["kind"], rows[0]["agent"]) == ("agent.call", "planner")
+    about = table.schema.metadata
+    assert about[b"cortex.size"] == b"300"
+    assert about[b"cortex.notice"].startswith(b"derived")
+    out.write_bytes(b"spoilt")
+    assert cortex("ledger", "verify").exit_code == 0
+
+
+def test_without_the_extra_a_table_is_refused_in_one_sentence(
+    home, cortex, tmp_path, monkeypatch
+):
+    monkeypatch.delitem(sys.modules, "cortex.ledger.parquet", raising=False)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+
+    done = cortex(
+        "ledger", "export", "--format", "parquet", "--out", str(tmp_path / "x")
+    )
+
+    assert done.exit_code == 2
+    assert "pip install 'cortex-context[parquet]'" in done.output
 
 
 def test_entries_move_to_the_archive_and_back(home, cortex, tmp_path):
