@@ -366,6 +366,8 @@ def test_commands_tell_prove_export_and_report(serve, tmp_path):
         client.forget(user_id="ana")
         settled(client)
         last = client.record_audit(*CALL, wait="published")
+        read = server.client.get(f"/audit/entries/{last.index}/content")
+        assert read.json()["prompt"] == CALL[3]
     home = server.home
 
     # Beside the running server.
@@ -388,7 +390,11 @@ def test_commands_tell_prove_export_and_report(serve, tmp_path):
     assert report["agents"] == {"planner": {"ok": 3, "unknown": 1}}
     kinds = {line["kind"] for line in report["forgotten"]}
     assert kinds == {"memory.forgotten", "subject.forgotten"}
+    assert [line["read"] for line in report["reads"]] == [last.index]
+    assert report["reads"][0]["actor"]
+    assert report["access"][report["reads"][0]["actor"]]["agent.call"] == 4
     assert report["proof"]["verdict"] == "intact"
+    assert report["proof"]["checkpoint"].count("\n") >= 4
     assert cortex(home, "report").returncode == 0
     assert cortex(home, "report", "--period", "soon").returncode == 2
 

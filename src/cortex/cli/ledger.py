@@ -276,7 +276,7 @@ def report(
     archive: ArchiveUrl = "",
     as_json: AsJson = False,
 ) -> int:
-    """Tell who did what, what was forgotten, what proves it, and gaps.
+    """Tell who did and read what, what was forgotten, what proves it, and gaps.
 
     The ledger is verified first; the exit code is that of the verdict.
 
@@ -293,7 +293,8 @@ def report(
     made = make_report(files.leaves(0), wanted, tenant)
     if as_json:
         told = {part.name: getattr(made, part.name) for part in fields(made)}
-        print_json({"period": wanted, **told, "proof": _told(verdict)})
+        proof = {**_told(verdict), "checkpoint": files.head_text()}
+        print_json({"period": wanted, **told, "proof": proof})
     else:
         _print_report(made)
         _print_verdict(verdict, as_json=False)
@@ -435,6 +436,7 @@ def _print_report(made: "Report") -> None:
     print_table(("who", "what", "times"), rows, "Access")
     columns = ("index", "recorded_at", "kind", "actor", "subject")
     for title, lines in (
+        ("Content read", made.reads),
         ("Forgotten", made.forgotten),
         ("Signing keys", made.keys),
         ("Security", made.denials),

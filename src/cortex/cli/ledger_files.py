@@ -111,6 +111,13 @@ class LedgerFiles:
             )
         return parse_checkpoint(data)
 
+    def head_text(self) -> str:
+        """Return the published head's note, empty where there is none to be read."""
+        try:
+            return self.checkpoint().encode().decode()
+        except (EntryNotFound, NoteInvalid):
+            return ""
+
     def verifier_keys(self) -> tuple[VerifierKey, ...]:
         """Return the pinned verifier keys.
 

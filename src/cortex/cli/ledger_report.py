@@ -13,6 +13,7 @@ from cortex.ledger.entry import parse_leaf, time_microseconds
 from cortex.ledger.model import KEY_ROTATED, SUBJECT_FORGOTTEN
 
 FORGETTING = frozenset(("memory.forgotten", SUBJECT_FORGOTTEN))
+CONTENT_READ = "audit.content_read"
 SECURITY = "security."
 DAY_SECONDS = 86_400.0
 GAP_SECONDS = DAY_SECONDS
@@ -42,6 +43,7 @@ class Report:
         by_kind: entries by kind.
         access: by actor, how many entries of each kind.
         agents: by agent, calls by outcome.
+        reads: each reading of sealed content: when, who, of which entry.
         forgotten: each forgetting: when, who asked, what.
         keys: each change of the signing key.
         denials: each security event.
@@ -54,6 +56,7 @@ class Report:
     by_kind: Counter[str] = field(default_factory=Counter)
     access: dict[str, Counter[str]] = field(default_factory=dict)
     agents: dict[str, Counter[str]] = field(default_factory=dict)
+    reads: list[Mapping[str, Any]] = field(default_factory=list)
     forgotten: list[Mapping[str, Any]] = field(default_factory=list)
     keys: list[Mapping[str, Any]] = field(default_factory=list)
     denials: list[Mapping[str, Any]] = field(default_factory=list)
@@ -124,7 +127,9 @@ def _count(report: Report, index: int, time: str, event: Mapping[str, Any]) -> N
         "subject": event["subject"],
         "correlation_id": event["correlation_id"],
     }
-    if kind in FORGETTING:
+    if kind == CONTENT_READ:
+        report.reads.append({**line, "read": data.get("index")})
+    elif kind in FORGETTING:
         report.forgotten.append({**line, "count": data.get("count", 1)})
     elif kind == KEY_ROTATED:
         report.keys.append({**line, "old": data.get("old"), "new": data.get("new")})

@@ -96,3 +96,15 @@ def test_an_empty_period_is_one_silence():
     made = make_report([], parse_period("2026-11", NOW))
     assert made.entries == 0
     assert len(made.silences) == 1
+
+
+def test_a_report_tells_who_read_which_content():
+    start = at("2026-11-01")
+    leaves = [
+        leaf(0, start, "agent.call"),
+        leaf(1, start + 1, "audit.content_read", actor="ben", data={"index": 0}),
+    ]
+
+    made = make_report(leaves, parse_period("2026-11", NOW))
+
+    assert [(line["actor"], line["read"]) for line in made.reads] == [("ben", 0)]
