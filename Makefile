@@ -2,10 +2,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+AICS_TLOG := 0.2.1
 SOURCES := src tests tools benchmarks
 
 .PHONY: help demo serve test test-heavy lint types contracts check lock export clean \
-	bench-memory bench-ledger attack-ledger bench-doors bench-mcp bench-agents
+	bench-memory bench-ledger attack-ledger oracles-ledger crash-ledger bench-doors \
+	bench-mcp bench-agents
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -41,6 +43,13 @@ bench-memory: .venv/.dev ## Print every memory claim with its baseline (DATA=fol
 
 bench-ledger: .venv/.dev ## Print every ledger claim with its baseline
 	@$(BIN)/python -m benchmarks.ledger
+
+oracles-ledger: .venv/.dev ## Let Go's sumdb and aics-tlog judge 1 360 sizes of a log (needs golang-go, golang-golang-x-mod-dev)
+	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --ignore-requires-python --target .cache/oracles aics-tlog==$(AICS_TLOG)
+	@PYTHONPATH=.cache/oracles $(BIN)/python tools/oracles/check_ledger.py --wide
+
+crash-ledger: .venv/.dev ## Fail each of the first 200 kernel calls of each kind (needs strace; an hour)
+	@CORTEX_HEAVY=1 $(BIN)/python -m pytest tests/fault/ledger -q
 
 attack-ledger: .venv/.dev ## Attack stored ledgers in every known way; print what was found
 	@$(BIN)/python -m benchmarks.ledger_attacks

@@ -51,20 +51,24 @@ def tree_root(hashes: Sequence[bytes]) -> bytes:
     return layer[0]
 
 
-def subtree_layers(hashes: Sequence[bytes]) -> list[list[bytes]]:
-    """Return the complete subtrees over hashes, level by level, the hashes first.
+def subtree_layers(hashes: bytes) -> list[bytes]:
+    """Return the complete subtrees over joined hashes, level by level, those first.
 
     Made once, they give every node below without hashing anything again.
     """
     sha256 = hashlib.sha256
-    layers = [list(hashes)]
-    while len(layers[-1]) > 1:
-        pairs = iter(layers[-1])
+    pair = 2 * HASH_BYTES
+    layers = [hashes]
+    while len(layers[-1]) >= pair:
+        below = layers[-1]
+        whole = len(below) // pair * pair
         layers.append(
-            [
-                sha256(b"\x01" + left + right).digest()
-                for left, right in zip(pairs, pairs, strict=False)
-            ]
+            b"".join(
+                [
+                    sha256(b"\x01" + below[at : at + pair]).digest()
+                    for at in range(0, whole, pair)
+                ]
+            )
         )
     return layers
 

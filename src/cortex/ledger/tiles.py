@@ -232,11 +232,11 @@ class TileEdge:
 
 
 def tile_node(
-    size: int, read: Callable[[Tile], Sequence[Sequence[bytes]]], level: int, index: int
+    size: int, read: Callable[[Tile], Sequence[bytes]], level: int, index: int
 ) -> bytes:
     """Return the hash of a complete subtree of a tree of ``size`` from its tiles.
 
-    ``read`` gives the layers of a tile; it is asked for one tile only.
+    ``read`` gives the layers of a tile (``subtree_layers``) and is asked for one tile.
 
     Raises:
         ProofInvalid: the tile is too short.
@@ -245,8 +245,8 @@ def tile_node(
     number, place = divmod(index << within, TILE_WIDTH)
     width = width_at(tile_level, number, size)
     layers = read(Tile(tile_level, number, width))
-    at = place >> within
+    at = (place >> within) * HASH_BYTES
     if len(layers) <= within or len(layers[within]) <= at:
         message = f"tile {number} of level {tile_level} is too short"
         raise ProofInvalid(message, field="tile")
-    return layers[within][at]
+    return layers[within][at : at + HASH_BYTES]

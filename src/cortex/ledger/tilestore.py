@@ -5,9 +5,9 @@ import threading
 from collections import OrderedDict
 from pathlib import Path
 
-from cortex.ledger.errors import LedgerTampered, ProofInvalid
+from cortex.ledger.errors import LedgerTampered
 from cortex.ledger.files import read_file, sync_file, write_file
-from cortex.ledger.merkle import subtree_layers
+from cortex.ledger.merkle import HASH_BYTES, subtree_layers
 from cortex.ledger.tiles import (
     CHECKPOINT_PATH,
     TILE_WIDTH,
@@ -21,9 +21,9 @@ from cortex.ledger.tiles import (
 )
 from cortex.storage.connections import sync_directory
 
-TILES_CACHED = 256
-"""Tiles kept in memory with the nodes above their hashes: 256 x 34 KiB, all that a
-proof needs of the upper levels and the entries asked for lately."""
+TILES_CACHED = 1_024
+"""Tiles kept in memory with the nodes above their hashes: 1 024 x 16 KiB, the upper
+levels and the quarter of a million entries that were asked for lately."""
 
 
 class TileStore:
@@ -37,7 +37,7 @@ class TileStore:
     def __init__(self, root: Path) -> None:
         """Take the folder; it is made at the first write."""
         self.root = root
-        self._cache: OrderedDict[Tile, list[list[bytes]]] = OrderedDict()
+        self._cache: OrderedDict[Tile, list[bytes]] = OrderedDict()
         self._lock = threading.Lock()
         self._partial_at: dict[int, Tile] = {}
 
@@ -65,7 +65,8 @@ class TileStore:
         Raises:
             LedgerTampered: it is missing or has the wrong length.
         """
-        return self._layers(tile)[0][: tile.width]
+        data = self._layers(tile)[0]
+        return decode_tile(data[: tile.width * HASH_BYTES], tile.width)
 
     def node(self, size: int, level: int, index: int) -> bytes:
         """Return the hash of a complete subtree within the published ``size``."""
@@ -112,7 +113,7 @@ class TileStore:
         for folder in sorted(folders, reverse=True):
             sync_directory(folder)
 
-    def _layers(self, tile: Tile) -> list[list[bytes]]:
+    def _layers(self, tile: Tile) -> list[bytes]:
         """Return the layers of a tile, or of the full one that replaced it."""
         with self._lock:
             known = self._cache.get(tile)
@@ -122,11 +123,10 @@ class TileStore:
         data = self.read(tile)
         if data is None and tile.width < TILE_WIDTH:
             return self._layers(Tile(tile.level, tile.index))
-        try:
-            layers = subtree_layers(decode_tile(data or b"", tile.width))
-        except ProofInvalid as error:
+        if data is None or len(data) != tile.width * HASH_BYTES:
             message = f"the tile {tile.path()} is missing or has the wrong length"
-            raise LedgerTampered(message, hint="Run: cortex ledger verify") from error
+            raise LedgerTampered(message, hint="Run: cortex ledger verify")
+        layers = subtree_layers(data)
         with self._lock:
             self._cache[tile] = layers
             if len(self._cache) > TILES_CACHED:
