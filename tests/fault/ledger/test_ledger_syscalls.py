@@ -27,7 +27,7 @@ FAULTS = ("error=EIO", "signal=KILL")
 
 def traced(arguments: list[str], home: Path, pins: Path) -> list[tuple[int, str]]:
     """Run the writer under strace; return what it acknowledged."""
-    command = ["strace", "-f", "-qq", *arguments]
+    command = ["strace", "-f", "-qq", "--seccomp-bpf", *arguments]
     process = subprocess.run(
         [*command, sys.executable, "-I", str(WRITER), str(home), str(pins)],
         stdout=subprocess.PIPE,
