@@ -121,6 +121,9 @@ class Keeper:
     async def _watch(self) -> None:
         """Ask every process for signs of life, for ever; end those that give none."""
         while True:
+            while not self._places:
+                self._changed.clear()
+                await self._changed.wait()
             planned = self._clock.monotonic() + TICK_SECONDS
             await self._clock.sleep(TICK_SECONDS)
             now = self._clock.monotonic()
@@ -182,6 +185,7 @@ class Keeper:
             place = _Place()
             self._places.append(place)
             self._group.create_task(self._keep(place))
+            self._changed.set()
         for place in self._places[self.wanted :]:
             place.retire()
         del self._places[self.wanted :]

@@ -30,6 +30,10 @@ LOSSES_MAX: Final = 2
 """Replicas lost with one text before it is given up: it may be the cause."""
 
 
+SAVING_WAIT_SECONDS: Final = 0.02
+"""How long a text waits for company while power is saved."""
+
+
 @dataclass(frozen=True, slots=True)
 class Applied:
     """A change of the number of worker processes.
@@ -118,6 +122,7 @@ class WorkerPool:
         self._hooks = hooks or PoolHooks()
         self._chooser = self._hooks.chooser or ShortestDelay()
         self._policy = BatchPolicy()
+        self._resting = False
         self._backlog: deque[Job] = deque()
         self._keeper = Keeper(
             spec,
@@ -131,7 +136,8 @@ class WorkerPool:
     @property
     def count(self) -> int:
         """Return how many texts are worked on at once."""
-        return self._inside.count + len(self._keeper.ready())
+        beside = 0 if self._resting else len(self._keeper.ready())
+        return self._inside.count + beside
 
     def submit(self, text: str) -> asyncio.Future[Run]:
         """Queue a text for whichever replica is free first.
@@ -154,13 +160,12 @@ class WorkerPool:
         self._closed = True
         self._inside.close(grace_seconds)
 
-    def economise(self, policy: BatchPolicy | None, lanes: int | None) -> None:
-        """Send batches by another policy and take so many threads; None is normal."""
-        self._policy = policy or BatchPolicy()
-        self._inside.limit(lanes)
-        for worker in self._keeper.ready():
-            worker.policy = self._policy
-            worker.pump()
+    def save_power(self, low: bool) -> None:  # noqa: FBT001 - a switch
+        """Work on one thread and in fuller batches, or as before."""
+        self._resting = low
+        self._policy = BatchPolicy(wait_seconds=SAVING_WAIT_SECONDS if low else 0.0)
+        self._inside.limit(1 if low else None)
+        self._moved()
 
     async def apply(self, target: str, replicas: int, reason: str) -> Applied:
         """Start or stop processes until there are ``replicas``; return once they work.
@@ -217,7 +222,8 @@ class WorkerPool:
 
     def _choose(self, workers: Sequence[WorkerProcess], job: Job) -> str | None:
         views: list[ReplicaView] = [self._inside.view()]
-        views += (worker.view() for worker in workers)
+        if not self._resting:
+            views += (worker.view() for worker in workers)
         name = self._chooser.choose(views, frozenset(job.lost_with))
         able = {view.name for view in views if view.room > 0}
         return name if name in able else None

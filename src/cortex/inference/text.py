@@ -196,6 +196,10 @@ class TextEmbedding:
             await self._compute(missing, found)
         return [found[key] for key in keys]
 
+    def kept(self, text: str) -> Vector | None:
+        """Return the vector if the cache has it; runs nothing, counts nothing."""
+        return self._cache.get(_key(text))
+
     async def warm(self) -> float:
         """Run the model once; return the seconds that took."""
         started = self._clock.monotonic()

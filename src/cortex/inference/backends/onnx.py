@@ -191,6 +191,17 @@ class OnnxText:
         Raises:
             EmbeddingFailed: the runtime could not run the graph on this text.
         """
+        try:
+            return normalised(self.pooled(text))
+        except ValueError as error:
+            raise self._failed(error) from error
+
+    def pooled(self, text: str) -> Vector:
+        """Return the vector of the text before it is brought to length 1.
+
+        Raises:
+            EmbeddingFailed: the runtime could not run the graph on this text.
+        """
         encoding = self._tokenizer.encode(well_formed(text), add_special_tokens=False)
         encoding.truncate(self._info.max_tokens - self._specials)
         ids = self._tokenizer.post_process(encoding).ids
@@ -205,12 +216,14 @@ class OnnxText:
             for name, kind in self._graph.inputs.items()
         }
         try:
-            found = self._session.run([self._graph.output], feed)[0][0]
-            pooled = found if self._graph.pooled else mean_pooled(found, ones[0])
-            return normalised(pooled)
+            found: Vector = self._session.run([self._graph.output], feed)[0][0]
         except SESSION_ERRORS as error:
-            message = f"{self._info.name} could not embed a text: {error}"
-            raise EmbeddingFailed(message, model=self._info.name) from error
+            raise self._failed(error) from error
+        return found if self._graph.pooled else mean_pooled(found, ones[0])
+
+    def _failed(self, error: Exception) -> EmbeddingFailed:
+        message = f"{self._info.name} could not embed a text: {error}"
+        return EmbeddingFailed(message, model=self._info.name)
 
     def close(self) -> None:
         """Do nothing: the session's memory goes with this object."""
