@@ -13,6 +13,7 @@ from cortex_client.calls import (
     agents,
     audit,
     context,
+    inference,
     media,
     memory,
     operations,
@@ -187,6 +188,10 @@ class CortexClientSync:
     embed = _verb(media.embed)
     remember_file = _verb(media.remember_file)
     models = _verb(agents.models)
+    inference_status = _verb(inference.inference_status)
+    warm_model = _verb(inference.warm_model)
+    set_power = _verb(inference.set_power)
+    scale_workers = _verb(inference.scale_workers)
     plan = _verb(agents.plan)
     reflect = _verb(agents.reflect)
     record_audit = _verb(audit.record_audit)

@@ -27,6 +27,7 @@ from cortex.bootstrap.tools import Tools
 from cortex.foundation.bucket import Rate
 from cortex.foundation.clock import Clock, SystemClock
 from cortex.foundation.errors import CortexError
+from cortex.foundation.garbage import settle_collector
 from cortex.foundation.ids import Uuid7Source
 from cortex.foundation.reclaim import bound_pools
 from cortex.memory.ranking import RankingConfig
@@ -224,6 +225,7 @@ def _run(settings: Settings, bound: socket.socket, fleet: Fleet | None = None) -
 
 async def _serve(app: App, config: uvicorn.Config, bound: socket.socket) -> None:
     async with app.running():
+        settle_collector()
         server = Server(config, app.drain)
         await server.serve(sockets=[bound])
 

@@ -10,7 +10,8 @@ from cortex.agents.planning import Planner
 from cortex.app import App, Loop, opened
 from cortex.bootstrap.doors import Entrance
 from cortex.bootstrap.figures import Figures
-from cortex.bootstrap.inference import open_embedding
+from cortex.bootstrap.housekeeping import cleaning, housekeeping, leftovers
+from cortex.bootstrap.inference import InferenceRoom, open_inference
 from cortex.bootstrap.keys import signing_key
 from cortex.bootstrap.language import open_language
 from cortex.bootstrap.media import media_components, open_media
@@ -20,6 +21,7 @@ from cortex.bootstrap.stores import Stores, open_stores
 from cortex.bootstrap.tools import Tools
 from cortex.bootstrap.trust import Trust
 from cortex.foundation.canonical import JsonValue
+from cortex.foundation.leftovers import Leftovers
 from cortex.foundation.lifecycle import Component
 from cortex.foundation.tenancy import Namespace
 from cortex.inference.generation import Generation
@@ -50,6 +52,7 @@ from cortex.usecases.files import Files
 from cortex.usecases.forget import Forget
 from cortex.usecases.health import Check, Health, Ready
 from cortex.usecases.hot_facts import HotFacts
+from cortex.usecases.inference_control import InferenceControl, InferenceParts
 from cortex.usecases.listing import ListMemories, MemoryStatistics
 from cortex.usecases.media import EmbedMedia, RememberMedia
 from cortex.usecases.model import ServiceInfo
@@ -88,7 +91,7 @@ class _Rooms:
     settings: Settings
     tools: Tools
     stores: Stores
-    embedder: TextEmbedding
+    inference: InferenceRoom
     media: MediaWorkers | StandInReader
     counters: Counters
     announcer: Announcer
@@ -96,6 +99,11 @@ class _Rooms:
     observing: Observing
     language: Generation | None
     promises: Promises
+    leftovers: Leftovers
+
+    @property
+    def embedder(self) -> TextEmbedding:
+        return self.inference.embedding
 
     @property
     def preparing(self) -> Preparing:
@@ -105,7 +113,7 @@ class _Rooms:
 
     @property
     def search(self) -> Search:
-        return Search(self.stores.recall, self.embedder)
+        return Search(self.stores.recall, self.inference.queries)
 
 
 def compose(
@@ -119,7 +127,7 @@ def compose(
         settings=settings,
         tools=tools,
         stores=stores,
-        embedder=open_embedding(settings, counters, tools.clock, tools.metrics),
+        inference=open_inference(settings, counters, tools),
         media=open_media(settings, tools),
         counters=counters,
         announcer=announcer,
@@ -127,6 +135,7 @@ def compose(
         observing=Observing(settings, tools),
         language=open_language(settings, counters, tools.clock, tools.metrics),
         promises=Promises(settings, stores, tools),
+        leftovers=leftovers(settings, tools.clock),
     )
     entrance = Entrance(
         settings, stores, clock=tools.clock, ids=tools.ids, watch=tools.watch
@@ -143,14 +152,13 @@ def compose(
 
 
 def _use_cases(rooms: _Rooms) -> UseCases:
-    stores, clock = rooms.stores, rooms.tools.clock
+    stores, clock, health = rooms.stores, rooms.tools.clock, _health(rooms)
     preparing, search = rooms.preparing, rooms.search
-    health = _health(rooms)
     listing = ListMemories(stores.memories)
     remember = Remember(stores.memories, preparing)
     plan, reflect = _agents(rooms, search, remember, listing)
     databases, files = _databases(rooms), Files(rooms.settings.fs_roots)
-    models = Models(rooms.embedder, rooms.embedder.stats)
+    models = Models(rooms.embedder, rooms.embedder.stats, rooms.inference.engine.status)
     services = _services(rooms, health)
     discover = Discover(stores.memories, databases, files, services, models)
     snapshot = _snapshot(rooms, discover)
@@ -190,6 +198,7 @@ def _use_cases(rooms: _Rooms) -> UseCases:
         list_files=files.list,
         read_text=files.read_text,
         models=models,
+        inference=_inference_control(rooms),
         embed=Embed(rooms.embedder, rooms.embedder.count_tokens),
         embed_media=_embed_media(rooms),
         remember_media=RememberMedia(rooms.media, remember),
@@ -221,6 +230,19 @@ def _agents(
     )
 
 
+def _inference_control(rooms: _Rooms) -> InferenceControl:
+    room = rooms.inference
+    parts = InferenceParts(
+        engine=room.engine,
+        pool=room.pool.status,
+        apply=room.pool.apply,
+        power=lambda: room.power.status,
+        switch=room.power.switch,
+        housekeeping=lambda: housekeeping(rooms.leftovers),
+    )
+    return InferenceControl(parts, rooms.announcer)
+
+
 def _components(rooms: _Rooms) -> tuple[Component, ...]:
     """Return the parts in the order they start; they stop in reverse."""
     stores, tools = rooms.stores, rooms.tools
@@ -228,13 +250,16 @@ def _components(rooms: _Rooms) -> tuple[Component, ...]:
     loops = {
         "announcer": rooms.announcer.run,
         "figures": Figures(tools.metrics, stores, rooms.trust, tools.clock).run,
+        "inference-workers": rooms.inference.pool.run,
+        "power": rooms.inference.power.run,
+        "leftovers": cleaning(rooms.leftovers, tools.clock),
         "catch-up": catch_up.run,
         "shards": stores.shards.run,
         "upkeep": stores.upkeep.run,
     }
     return (
         *stores.components,
-        opened("embedder", _nothing, rooms.embedder.close),
+        opened("inference", _nothing, rooms.inference.close),
         *media_components(rooms.media, tools),
         opened("language", _nothing, _closing(rooms.language)),
         opened("counters", _nothing, _later(rooms.counters.close)),

@@ -1,13 +1,16 @@
-"""``cortex models``: which models the server has."""
+"""``cortex models``: which models the server has, and what they take."""
 
-from time import perf_counter
+from typing import Annotated
 
 import typer
 
 from cortex.cli.command import Server, command
-from cortex.cli.printing import print_json, print_table
+from cortex.cli.printing import moment, print_json, print_table
 
-_COLUMNS = ("name", "revision", "dimensions", "runtime", "loaded", "license")
+_COLUMNS = ("name", "modalities", "dimensions", "runtime", "loaded", "uses", "license")
+_MEGABYTE = 1024 * 1024
+
+Reason = Annotated[str, typer.Option(help="Why, for the ledger.")]
 
 
 @command
@@ -31,24 +34,111 @@ def list_(server: Server) -> None:
 def _shown(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
     return str(value)
 
 
 @command
-def warm(server: Server) -> None:
-    """Run the embedding model once, so that the next request finds it ready.
+def warm(
+    server: Server,
+    name: Annotated[
+        str, typer.Argument(help="Which one, as 'list' has it; else the active one.")
+    ] = "",
+) -> None:
+    """Load a model, so that the next request finds it ready.
 
     Example: cortex models warm
     """
     with server.connect() as client:
-        began = perf_counter()
-        # A text never seen before: one from the cache would not run the model.
-        client.vector_search(f"warm up at {began}", 1)
-        milliseconds = (perf_counter() - began) * 1000
+        told = client.warm_model(name)
     if server.as_json:
-        print_json({"warm": True, "milliseconds": round(milliseconds, 1)})
+        print_json(told)
     else:
-        print(f"warm: a search by meaning took {milliseconds:.0f} ms")
+        print(f"warm: {name or 'the active model'} in {told.get('seconds', 0):.2f} s")
+
+
+@command
+def status(server: Server) -> None:
+    """Show memory, worker processes, power and garbage collection.
+
+    Example: cortex models status
+    """
+    with server.connect() as client:
+        told = client.inference_status()
+    if server.as_json:
+        print_json(told)
+        return
+    print_table(("what", "now"), _status_rows(told))
+
+
+def _status_rows(told: object) -> list[tuple[str, str]]:
+    whole = _table(told)
+    power, pool = _table(whole.get("power")), _table(whole.get("pool"))
+    process = _table(whole.get("process"))
+    workers = pool.get("workers")
+    names = [
+        f"{w.get('name')} ({w.get('state')}, pid {w.get('pid')})"
+        for w in map(_table, workers if isinstance(workers, list) else [])
+    ]
+    room = (whole.get("memory_bytes"), whole.get("memory_bytes_max"))
+    saving = "saving" if power.get("low") else "normal"
+    return [
+        ("power", f"{saving}; mode {power.get('mode')}, by {power.get('reason')}"),
+        ("active model", str(pool.get("target"))),
+        ("worker processes", ", ".join(names) or "none"),
+        ("lost, retried", f"{pool.get('losses')}, {pool.get('retries')}"),
+        ("models' memory", " of ".join(map(_megabytes, room))),
+        ("process memory", _megabytes(process.get("resident_bytes"))),
+        ("garbage collector", f"thresholds {process.get('gc_thresholds')}"),
+        ("frozen objects", str(process.get("gc_frozen"))),
+        ("leftovers removed", str(process.get("leftovers_removed"))),
+    ]
+
+
+def _table(value: object) -> dict[str, object]:
+    return dict(value) if isinstance(value, dict) else {}
+
+
+def _megabytes(value: object) -> str:
+    return f"{value / _MEGABYTE:.0f} MB" if isinstance(value, int | float) else "?"
+
+
+@command
+def power(
+    server: Server,
+    mode: Annotated[str, typer.Argument(help="normal, low or schedule.")],
+    reason: Reason = "",
+) -> None:
+    """Save power, stop saving it, or follow the schedule of the settings.
+
+    Example: cortex models power low --reason "on battery"
+    """
+    with server.connect() as client:
+        told = client.set_power(mode, reason)
+    if server.as_json:
+        print_json(told)
+        return
+    since = moment(float(str(told.get("since", 0))))
+    print(f"power: {'saving' if told.get('low') else 'normal'} since {since}")
+
+
+@command
+def scale(
+    server: Server,
+    replicas: Annotated[int, typer.Argument(help="Worker processes to have.")],
+    reason: Reason = "by command",
+) -> None:
+    """Start or stop processes that embed beside the server's own threads.
+
+    Example: cortex models scale 2 --reason "import of the archive"
+    """
+    with server.connect() as client:
+        told = client.scale_workers(replicas, reason)
+    if server.as_json:
+        print_json(told)
+    else:
+        print(f"worker processes: {told.get('before')} -> {told.get('after')}")
 
 
 def build() -> typer.Typer:
@@ -56,4 +146,7 @@ def build() -> typer.Typer:
     group = typer.Typer(no_args_is_help=True, help="Models.")
     group.command("list")(list_)
     group.command("warm")(warm)
+    group.command("status")(status)
+    group.command("power")(power)
+    group.command("scale")(scale)
     return group

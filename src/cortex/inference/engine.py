@@ -146,12 +146,13 @@ class Engine:
         self._waiting = 0
         self._closed = False
 
-    def adopt(self, entry: ModelEntry[M], model: M) -> None:
+    def adopt(self, entry: ModelEntry[M], model: M, load_seconds: float = 0.0) -> None:
         """Take a model that is open already and keep it until the end."""
         self._known(entry)
         slot = self._slot(entry)
         slot.model, slot.pinned = model, True
         slot.loads += 1
+        slot.load_seconds += load_seconds
         slot.used_at = self._clock.monotonic()
 
     @asynccontextmanager
@@ -275,14 +276,14 @@ class Engine:
                 f"{info.name} needs {info.memory_bytes} bytes, all models together "
                 f"may take {budget}"
             )
-            hint = "Raise CORTEX_MODEL_MEMORY_MB."
+            hint = "Raise CORTEX_INFERENCE__MEMORY_MB."
             raise ModelUnusable(message, hint=hint, model=info.name)
         going = make_room(self._held(), info.memory_bytes, budget)
         if going is None:
             message = f"models in use leave no room for {info.name}"
             raise Overloaded(
                 message,
-                hint="Try again, or raise CORTEX_MODEL_MEMORY_MB.",
+                hint="Try again, or raise CORTEX_INFERENCE__MEMORY_MB.",
                 retry_after_seconds=_BUSY_RETRY_SECONDS,
             )
         for name in going:

@@ -64,14 +64,29 @@ def parse_hours(text: str) -> tuple[Span, ...]:
         if match is None:
             message = f"{part[:20]!r} is not a span of the day"
             hint = "Write it as 22:00-06:00."
-            raise ValidationError(message, hint=hint, field="low_power_hours")
+            raise ValidationError(message, hint=hint, field="power")
         numbers = [int(number) for number in match.groups()]
         begin, end = numbers[0] * 60 + numbers[1], numbers[2] * 60 + numbers[3]
         if end > MINUTES_OF_DAY or begin == end:
             message = f"{part!r} is empty or ends after the day"
-            raise ValidationError(message, field="low_power_hours")
+            raise ValidationError(message, field="power")
         spans.append(Span(begin, end))
     return tuple(spans)
+
+
+def read_power(text: str) -> tuple[PowerMode, str]:
+    """Return the mode and the hours that a setting means.
+
+    Raises:
+        ValidationError: it is neither ``normal`` nor ``low`` nor hours of the day.
+    """
+    word = text.strip()
+    if word in {PowerMode.NORMAL, PowerMode.LOW}:
+        return PowerMode(word), ""
+    if not parse_hours(word):
+        message = "power must be normal, low, or hours such as 22:00-06:00"
+        raise ValidationError(message, field="power")
+    return PowerMode.SCHEDULE, word
 
 
 def is_low(mode: PowerMode, hours: Sequence[Span], minute: int) -> bool:
@@ -149,7 +164,7 @@ class PowerControl:
         """
         if mode is PowerMode.SCHEDULE and not self._hours:
             message = "there is no schedule to save power by"
-            hint = "Set CORTEX_INFERENCE__LOW_POWER_HOURS, such as 22:00-06:00."
+            hint = "Set CORTEX_INFERENCE__POWER to its hours: 22:00-06:00."
             raise ValidationError(message, hint=hint, field="mode")
         self._status = replace(self._status, mode=mode)
         self._look(reason)

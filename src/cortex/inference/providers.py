@@ -5,6 +5,7 @@ of its own and marked as degraded: vectors of two models never meet. A model tha
 user asked for by name is never replaced: its error stops the start.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import import_module
@@ -15,7 +16,9 @@ from cortex.foundation.errors import ValidationError
 from cortex.inference.backends.hashing import HashingText
 from cortex.inference.backends.openai import OpenAiOptions, OpenAiText
 from cortex.inference.errors import ModelUnusable
-from cortex.inference.ports import TextBackend, TokenCounters
+from cortex.inference.packaged import bundled_folder, read_manifest
+from cortex.inference.ports import ModelInfo, TextBackend, TokenCounters
+from cortex.inference.registry import ModelEntry
 
 REMOTE_THREADS: Final = 8
 """Texts under way at a remote service: it is waiting time, not work on this machine."""
@@ -84,6 +87,25 @@ def threads_for(options: TextModelOptions) -> int:
     return REMOTE_THREADS if options.provider is Provider.OPENAI else 0
 
 
+def shipped_models() -> tuple[ModelInfo, ...]:
+    """Return the text models that need nothing but this installation."""
+    stand_in = HashingText().info
+    try:
+        return read_manifest(bundled_folder()).info, stand_in
+    except ModelUnusable:
+        return (stand_in,)
+
+
+def shipped_entries() -> tuple[ModelEntry[TextBackend], ...]:
+    """Return the text models that need nothing but this installation."""
+    stand_in = HashingText()
+    opened: dict[str, Callable[[], TextBackend]] = {stand_in.info.name: HashingText}
+    return tuple(
+        ModelEntry(info, opened.get(info.name, _open_bundled))
+        for info in shipped_models()
+    )
+
+
 # The ONNX backends are imported here and not above: ONNX Runtime is 20 MB of native
 # code that other backends do not need, and where it cannot be loaded the server must
 # still start.
@@ -96,6 +118,16 @@ def _bundled_or_stand_in(folder: Path | None) -> TextBackend:
     except (ModelUnusable, ImportError, OSError) as error:
         reason = error.message if isinstance(error, ModelUnusable) else str(error)
         return HashingText(standing_in_because=reason)
+    return backend
+
+
+def _open_bundled() -> TextBackend:
+    try:
+        bundled = import_module("cortex.inference.backends.bundled")
+    except ImportError as error:
+        message = f"ONNX Runtime cannot be loaded: {error}"
+        raise ModelUnusable(message, hint="Install onnxruntime again.") from error
+    backend: TextBackend = bundled.open_bundled()
     return backend
 
 

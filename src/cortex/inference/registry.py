@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from cortex.foundation.errors import Conflict
-from cortex.inference.backends.hashing import HashingText
-from cortex.inference.errors import ModelUnusable, UnknownModel
-from cortex.inference.packaged import bundled_folder, read_manifest
+from cortex.inference.errors import UnknownModel
 from cortex.inference.ports import ModelInfo
 
 
@@ -36,15 +34,6 @@ class ModelEntry(Generic[M_co]):
     info: ModelInfo
     open: Callable[[], M_co]
     modalities: tuple[str, ...] = ("text",)
-
-
-def shipped_models() -> tuple[ModelInfo, ...]:
-    """Return the text models that need nothing but this installation."""
-    stand_in = HashingText().info
-    try:
-        return read_manifest(bundled_folder()).info, stand_in
-    except ModelUnusable:
-        return (stand_in,)
 
 
 class Registry:

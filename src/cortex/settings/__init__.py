@@ -46,6 +46,7 @@ from cortex.settings.doors import (
     VaultSettings,
 )
 from cortex.settings.errors import ConfigurationError
+from cortex.settings.inference import InferenceSettings
 from cortex.settings.language import Llm
 from cortex.settings.secrets import Places, with_secrets
 from cortex.settings.telemetry import Trace
@@ -150,6 +151,9 @@ class Settings(BaseSettings):
     )
     media_processes: int = Field(
         2, ge=1, le=32, description="Files decoded and read at the same time."
+    )
+    inference: InferenceSettings = Field(
+        default_factory=InferenceSettings, description="What models may take."
     )
     fast_test: bool = Field(
         default=False,

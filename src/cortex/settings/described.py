@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 PREFIX = "CORTEX_"
 
-NESTED = ("openai", "llm", "tls", "vault", "encryption")
+NESTED = ("openai", "inference", "llm", "tls", "vault", "encryption")
 """Fields that are tables of settings of their own."""
 
 _MASK = "********"

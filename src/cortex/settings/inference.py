@@ -1,16 +1,6 @@
 """Settings of the models: worker processes, memory, and saving power."""
 
-from enum import StrEnum
-
 from pydantic import BaseModel, ConfigDict, Field
-
-
-class Power(StrEnum):
-    """How much work a request may cost."""
-
-    NORMAL = "normal"
-    LOW = "low"
-    SCHEDULE = "schedule"
 
 
 class InferenceSettings(BaseModel):
@@ -24,12 +14,9 @@ class InferenceSettings(BaseModel):
     memory_mb: int = Field(
         1024, ge=128, le=65_536, description="What all loaded models may take, MB."
     )
-    power: Power = Field(
-        Power.NORMAL,
-        description="normal, low (saves CPU, finds a little less) or schedule.",
-    )
-    low_power_hours: str = Field(
-        "",
+    power: str = Field(
+        "normal",
         max_length=200,
-        description="When schedule means low: 22:00-06:00,12:00-13:00 in local time.",
+        description="normal, low (saves CPU, finds a little less), or the local hours "
+        "of low power: 22:00-06:00,12:00-13:00.",
     )

@@ -20,6 +20,8 @@ from prometheus_client.core import CounterMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
+from cortex.telemetry.model_metrics import ModelMetrics
+
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -185,6 +187,7 @@ class Metrics:
         self.registry.register(self._objectives)
 
     def _declare_models(self) -> None:
+        self.models = ModelMetrics(self.registry)
         self._embeddings = _Embeddings()
         self.registry.register(self._embeddings)
         self.embedding_seconds = Histogram(

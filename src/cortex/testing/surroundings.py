@@ -14,6 +14,7 @@ from cortex.foundation.tenancy import Namespace, Principal
 from cortex.inference.media.stand_in import StandInReader
 from cortex.memory.terms import TermAnalyser
 from cortex.testing.embedding import FakeEmbedder
+from cortex.testing.inference_control import fake_control
 from cortex.testing.observed import FakeErrors, FakeHistory, FakeTraces
 from cortex.testing.promises import FakeWatched
 from cortex.testing.usecases import (
@@ -189,7 +190,7 @@ class FakeSurroundings:
 
     async def models(self) -> list[LoadedModel]:
         """Return the one model."""
-        return [LoadedModel(MODEL, loaded=True, cache_hits=0, cache_misses=0)]
+        return [LoadedModel(MODEL, loaded=True)]
 
     async def health(self) -> HealthReport:
         """Return the health that was set, as the database's."""
@@ -260,6 +261,7 @@ def fake_world(clock: Clock, ids: IdSource) -> FakeWorld:
         list_files=around.folder,
         read_text=around.read_text,
         models=around.models,
+        inference=fake_control(clock, _unheard),
         embed=Embed(embedder, embedder.count_tokens),
         embed_media=EmbedMedia(reader, embedder, embedder.count_tokens, clock),
         remember_media=RememberMedia(reader, memory.remember),

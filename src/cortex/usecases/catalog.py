@@ -35,6 +35,7 @@ from cortex.memory.model import (
 )
 from cortex.usecases.audit import Audit
 from cortex.usecases.embed import Embedded, EmbedRequest
+from cortex.usecases.inference_control import InferenceControl
 from cortex.usecases.media import (
     EmbeddedMedia,
     MediaFile,
@@ -349,6 +350,7 @@ class UseCases:
     list_files: Callable[[str, str], Awaitable[FileListing]]
     read_text: Callable[[str, str, int], Awaitable[FileText]]
     models: Callable[[], Awaitable[list[LoadedModel]]]
+    inference: InferenceControl
     embed: EmbedTexts
     embed_media: EmbedMedia
     remember_media: RememberMedia

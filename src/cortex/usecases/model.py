@@ -370,12 +370,28 @@ class FileText:
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model of the registry and what it did since the start."""
+    """A model of the registry and what it did since the start.
+
+    Attributes:
+        modalities: what it reads.
+        active: whether it embeds what is stored.
+        cache_hits: texts whose vector was kept already.
+        cache_misses: texts that it had to embed.
+        uses: times it was taken into use; `load_misses` of them had to load it.
+        load_seconds: time that loading it took.
+        evictions: times it made room for another.
+    """
 
     info: ModelInfo
     loaded: bool
-    cache_hits: int
-    cache_misses: int
+    modalities: tuple[str, ...] = ("text",)
+    active: bool = False
+    cache_hits: int = 0
+    cache_misses: int = 0
+    uses: int = 0
+    load_misses: int = 0
+    load_seconds: float = 0.0
+    evictions: int = 0
 
 
 class Status(StrEnum):

@@ -1,10 +1,10 @@
 """Which models there are, and what they did since the start."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from cortex.inference.engine import ModelStatus
 from cortex.inference.ports import Embedder
-from cortex.inference.registry import shipped_models
 from cortex.inference.text import EmbeddingStats
 from cortex.usecases.model import LoadedModel
 
@@ -15,18 +15,25 @@ class Models:
 
     embedder: Embedder
     stats: Callable[[], EmbeddingStats]
+    known: Callable[[], Sequence[ModelStatus]]
 
     async def __call__(self) -> list[LoadedModel]:
-        """Return the active model, then those that are shipped beside it."""
-        counts = self.stats()
-        active = self.embedder.info
-        others = [info for info in shipped_models() if info.name != active.name]
-        return [
-            LoadedModel(
-                active, loaded=True, cache_hits=counts.hits, cache_misses=counts.misses
-            ),
-            *(
-                LoadedModel(i, loaded=False, cache_hits=0, cache_misses=0)
-                for i in others
-            ),
-        ]
+        """Return every known model: the active one first, then the loaded ones."""
+        active = self.embedder.info.name
+        rows = sorted(self.known(), key=lambda row: row.info.name != active)
+        return [self._listed(row, active=row.info.name == active) for row in rows]
+
+    def _listed(self, row: ModelStatus, *, active: bool) -> LoadedModel:
+        counts = self.stats() if active else None
+        return LoadedModel(
+            row.info,
+            loaded=row.loaded,
+            modalities=row.modalities,
+            active=active,
+            cache_hits=counts.hits if counts else 0,
+            cache_misses=counts.misses if counts else 0,
+            uses=row.hits + row.misses,
+            load_misses=row.misses,
+            load_seconds=row.load_seconds,
+            evictions=row.evictions,
+        )

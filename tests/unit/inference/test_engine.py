@@ -18,7 +18,8 @@ from cortex.foundation.errors import (
 from cortex.inference.engine import Engine, EngineOptions
 from cortex.inference.errors import ModelUnusable, UnknownModel
 from cortex.inference.ports import Outcome
-from cortex.inference.registry import ModelEntry, Registry, shipped_models
+from cortex.inference.providers import shipped_models
+from cortex.inference.registry import ModelEntry, Registry
 from cortex.inference.residency import Held, make_room
 from cortex.testing.clock import ManualClock
 
@@ -155,7 +156,7 @@ async def test_a_failed_load_fails_all_who_wait_and_is_tried_anew(
 
 
 async def test_a_model_over_the_whole_budget_says_what_to_set(engine: Engine) -> None:
-    with pytest.raises(ModelUnusable, match="CORTEX_MODEL_MEMORY_MB"):
+    with pytest.raises(ModelUnusable, match="CORTEX_INFERENCE__MEMORY_MB"):
         await engine.warm_entry(Toy("huge", memory_bytes=26).entry)
 
 

@@ -20,7 +20,8 @@ from cortex.inference.errors import ModelUnusable
 from cortex.inference.model import normalised
 from cortex.inference.onnx_cut import NotCuttable, cut_after
 from cortex.inference.packaged import bundled_folder, read_manifest, read_verified
-from cortex.inference.ports import ModelInfo, Vector
+from cortex.inference.ports import ModelInfo, TextBackend, Vector
+from cortex.inference.registry import ModelEntry
 
 MAP_FILE: Final = "early-exit.npy"
 """Float16 matrix: one row a dimension and one for the constant, by dimensions."""
@@ -39,6 +40,16 @@ def early_info(whole: ModelInfo) -> ModelInfo:
     """Return what the cut model is, from what the whole one is."""
     name = f"{whole.name}-early{LAYER}"
     return replace(whole, name=name, memory_bytes=MEMORY_BYTES)
+
+
+def entry(folder: Path | None = None) -> ModelEntry[TextBackend]:
+    """Return the entry of the cut model; nothing is loaded yet.
+
+    Raises:
+        ModelUnusable: the manifest of the bundled model cannot be read.
+    """
+    manifest = read_manifest(folder or bundled_folder())
+    return ModelEntry(early_info(manifest.info), partial(open_early, folder))
 
 
 class EarlyExitText:

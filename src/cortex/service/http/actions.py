@@ -39,6 +39,9 @@ VERBS_BY_ROUTE: Mapping[tuple[str, str], str] = MappingProxyType(
         ("POST", "/embeddings"): "embed",
         ("POST", "/v1/embeddings"): "embed",
         ("POST", "/embed/multimodal"): "embed",
+        ("POST", "/models/warm"): "warm",
+        ("PUT", "/inference/power"): "power",
+        ("PUT", "/inference/workers"): "scale",
     }
 )
 """Verbs of routes whose method alone does not say what they do."""

@@ -38,6 +38,7 @@ from cortex.service.http.routes.docs import DocsRoutes
 from cortex.service.http.routes.embeddings import EmbeddingRoutes
 from cortex.service.http.routes.events import EventRoutes
 from cortex.service.http.routes.health import HealthRoutes
+from cortex.service.http.routes.inference import InferenceRoutes
 from cortex.service.http.routes.media import MediaRoutes
 from cortex.service.http.routes.memory import MemoryRoutes
 from cortex.service.http.routes.observed import ObservedRoutes
@@ -122,6 +123,7 @@ def _routers(edge: Edge, options: HttpOptions) -> Iterator[APIRouter]:
         SurroundingsRoutes(edge.use_cases),
         AuditRoutes(edge.use_cases),
         EmbeddingRoutes(edge.use_cases),
+        InferenceRoutes(edge.use_cases),
         AgentRoutes(edge.use_cases),
         EventRoutes(edge.use_cases),
         ObservedRoutes(edge.use_cases),

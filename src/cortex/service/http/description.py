@@ -15,6 +15,7 @@ from cortex.service.http.wire import (
     audit,
     context,
     embeddings,
+    inference,
     media,
     memory,
     quarantine,
@@ -44,6 +45,9 @@ _BODIES: tuple[type[Wire], ...] = (
     embeddings.EmbeddingsBody,
     embeddings.OpenAIEmbeddingsBody,
     media.MultimodalTextBody,
+    inference.WarmBody,
+    inference.PowerBody,
+    inference.WorkersBody,
 )
 _MEANT = {
     400: "The body is not what it says it is",

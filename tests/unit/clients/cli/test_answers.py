@@ -139,8 +139,28 @@ def test_models(cortex: Any, server: Any, reply: Any):
     assert "384" in cortex("models", "list").stdout
     server.then(reply(200, {"models": [model]}))
     assert json.loads(cortex("models", "list", "--json").stdout) == {"models": [model]}
-    server.then(reply(200, {"hits": []}))
-    assert cortex("models", "warm").stdout.startswith("warm")
+    server.then(reply(200, {"seconds": 0.25}))
+    assert "0.25 s" in cortex("models", "warm").stdout
+    server.then(reply(200, {"low": True, "since": 1_700_000_000}))
+    assert "saving since" in cortex("models", "power", "low").stdout
+    server.then(reply(200, {"before": 0, "after": 2}))
+    assert "0 -> 2" in cortex("models", "scale", "2").stdout
+    status = {
+        "power": {"low": False, "mode": "normal", "reason": "settings"},
+        "pool": {
+            "target": "minilm",
+            "losses": 1,
+            "workers": [{"name": "worker-2", "state": "ready", "pid": 77}],
+        },
+        "memory_bytes": 100 * 1024**2,
+        "process": {"gc_thresholds": [10000, 20, 50]},
+    }
+    server.then(reply(200, status))
+    shown = cortex("models", "status").stdout
+    assert "worker-2 (ready, pid 77)" in shown
+    assert "100 MB of ?" in shown
+    server.then(reply(200, status))
+    assert json.loads(cortex("models", "status", "--json").stdout) == status
 
 
 @pytest.mark.parametrize(

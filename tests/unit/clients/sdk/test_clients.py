@@ -370,6 +370,10 @@ VERBS: list[tuple[Callable[[Any], Any], str, str, Any]] = [
         {"id": "m1"},
     ),
     (lambda c: c.models(), "GET", "/models", {"models": [{"name": "m"}]}),
+    (lambda c: c.inference_status(), "GET", "/inference", {"power": {}}),
+    (lambda c: c.warm_model("m"), "POST", "/models/warm", {"seconds": 0.1}),
+    (lambda c: c.set_power("low"), "PUT", "/inference/power", {"low": True}),
+    (lambda c: c.scale_workers(2, "x"), "PUT", "/inference/workers", {"after": 2}),
     (lambda c: c.plan("goal"), "POST", "/agents/plan", {"id": "p", "goal": "goal"}),
     (
         lambda c: c.reflect("out", goal="g"),

@@ -70,7 +70,7 @@ def test_every_verb_is_a_request_function_of_the_same_name() -> None:
     homes = (calls.memory, calls.media, calls.sessions, calls.context, calls.agents)
     verbs = {
         name
-        for home in (*homes, calls.audit, calls.operations)
+        for home in (*homes, calls.audit, calls.operations, calls.inference)
         for name, value in vars(home).items()
         if inspect.isfunction(value)
         and value.__module__ == home.__name__

@@ -211,8 +211,14 @@ class ModelAnswer(Wire):
     memory_bytes: int
     degraded: bool
     loaded: bool
+    modalities: list[str]
+    active: bool
     cache_hits: int
     cache_misses: int
+    uses: int
+    load_misses: int
+    load_seconds: float
+    evictions: int
 
 
 class ModelsAnswer(Wire):
@@ -314,9 +320,7 @@ def models(found: Sequence[LoadedModel]) -> dict[str, object]:
         "models": [
             {
                 **asdict(model.info),
-                "loaded": model.loaded,
-                "cache_hits": model.cache_hits,
-                "cache_misses": model.cache_misses,
+                **{k: v for k, v in asdict(model).items() if k != "info"},
             }
             for model in found
         ]
