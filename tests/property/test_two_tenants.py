@@ -229,6 +229,9 @@ class Tenants(RuleBasedStateMachine):
         assert set(gone.ids) == expected
         for memory_id in expected:
             del place.rows[memory_id]
+        # A conversation that is forgotten as such goes with its record.
+        if selection == Selection(session_id=selection.session_id):
+            place.sessions.discard(selection.session_id)
 
     def forget(self, place: Place, ids=None, selection=None):
         work = self.cases.forget(

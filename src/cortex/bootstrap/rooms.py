@@ -60,7 +60,11 @@ from cortex.usecases.models import Models
 from cortex.usecases.optimize_context import OptimizeContext
 from cortex.usecases.plan import MakePlan
 from cortex.usecases.preparing import Preparing
-from cortex.usecases.quarantine import QuarantineMemories, ReleaseMemory
+from cortex.usecases.quarantine import (
+    QuarantineMemories,
+    ReleaseMemories,
+    ReleaseMemory,
+)
 from cortex.usecases.reflect import Reflect
 from cortex.usecases.remember import Remember, UpdateMemory
 from cortex.usecases.search import Search, VectorSearch
@@ -172,6 +176,7 @@ def _use_cases(rooms: _Rooms) -> UseCases:
         forget=Forget(stores.memories, snapshot.invalidate, rooms.trust.audit.shred),
         quarantine=QuarantineMemories(stores.memories, snapshot.invalidate),
         release=ReleaseMemory(stores.memories, snapshot.invalidate),
+        release_selected=ReleaseMemories(stores.memories, snapshot.invalidate),
         search=search,
         import_lines=ImportLines(stores.memories, stores.sessions, preparing),
         export_lines=ExportLines(stores.memories, stores.sessions),

@@ -36,6 +36,18 @@ TAG_CHARACTERS_MAX = 128
 NAME_CHARACTERS_MAX = 200
 """Characters of an author, kind, session, user or agent id."""
 
+MOMENT_MIN = -62_135_596_800.0
+"""Year 1, in epoch seconds: what calendars of clients can show."""
+
+MOMENT_MAX = 253_402_300_799.0
+"""End of the year 9999, in epoch seconds."""
+
+MEMORY_TTL_SECONDS_MAX = 10 * 366 * 86_400
+"""Ten years: longer is not a time to live."""
+
+JSON_INTEGER_MAX = 2**53 - 1
+"""Integers beyond lose digits in other JSON readers (RFC 8785)."""
+
 STATE_VALUE_BYTES_MAX = 262_144
 """Serialized bytes of one hot-state value."""
 

@@ -22,7 +22,11 @@ from cortex.foundation.limits import (
     CONTENT_CHARACTERS_MAX,
     IMPORT_LINE_BYTES_MAX,
     JSON_DEPTH_MAX,
+    JSON_INTEGER_MAX,
+    MEMORY_TTL_SECONDS_MAX,
     METADATA_BYTES_MAX,
+    MOMENT_MAX,
+    MOMENT_MIN,
     NAME_CHARACTERS_MAX,
     TAG_CHARACTERS_MAX,
     TAGS_MAX,
@@ -37,14 +41,17 @@ from cortex.memory.trust import SOURCE_CHARACTERS_MAX, SourceKind, imported_trus
 EXPORT_ROWS: Final = 200
 """Memories read at once: bounds an export at about 20 MB of the longest contents."""
 
-KEY_CHARACTERS_MAX: Final = 512
-"""Characters of an idempotency key."""
+KEY_CHARACTERS_MAX: Final = NAME_CHARACTERS_MAX
+"""Characters of an idempotency key, as everywhere."""
 
 IMPORTED: Final = "quarantined where it was exported"
 """Reason of an imported quarantine whose line gives none."""
 
 _TIMES: Final = ("occurred_at", "valid_from", "valid_to", "expires_at")
 _PAST_TIMES: Final = ("created_at", "updated_at", "accessed_at")
+_MAY_BE_EMPTY: Final = frozenset(
+    {"author", "content", "source", "title", "quarantine_reason"}
+)
 _NAMES: Final = ("author", "kind", "session_id", "agent_id", "user_id", "namespace")
 _KNOWN: Final = frozenset(
     (
@@ -229,6 +236,9 @@ def _record(raw: bytes) -> Mapping[str, Any]:
 
 def _new_memory(record: Mapping[str, Any]) -> NewMemory:
     times = {name: _time(record, name) for name in _TIMES[:3]}
+    start, end = times["valid_from"], times["valid_to"]
+    if start is not None and end is not None and end < start:
+        raise _wrong("valid_to", "must not be before valid_from")
     importance = _number(record, "importance")
     kind = _choice(record, "source_kind", SourceKind) or SourceKind.IMPORT
     trust = _number(record, "trust")
@@ -321,6 +331,10 @@ def _text(record: Mapping[str, Any], name: str, limit: int) -> str | None:
         raise _wrong(name, f"is longer than {limit} characters")
     if "\0" in value:
         raise _wrong(name, "must not hold NUL characters")
+    if name != "content" and any(c < " " or c == "\x7f" for c in value):
+        raise _wrong(name, "must not hold control characters")
+    if not value and name not in _MAY_BE_EMPTY:
+        raise _wrong(name, "must not be empty")
     return value
 
 
@@ -330,10 +344,7 @@ def _name(record: Mapping[str, Any], name: str) -> str | None:
 
 def _id(record: Mapping[str, Any]) -> str | None:
     """Read an id; an empty one could be neither listed nor asked for."""
-    value = _name(record, "id")
-    if value == "":
-        raise _wrong("id", "must not be empty")
-    return value
+    return _name(record, "id")
 
 
 def _namespace(record: Mapping[str, Any]) -> str | None:
@@ -357,8 +368,8 @@ def _unit(value: float, name: str) -> float:
 
 def _positive(record: Mapping[str, Any], name: str) -> float | None:
     value = _number(record, name)
-    if value is not None and value <= 0:
-        raise _wrong(name, "must be above 0")
+    if value is not None and not 0 < value <= MEMORY_TTL_SECONDS_MAX:
+        raise _wrong(name, f"must be above 0 and at most {MEMORY_TTL_SECONDS_MAX}")
     return value
 
 
@@ -366,14 +377,20 @@ def _time(record: Mapping[str, Any], name: str) -> float | None:
     """Read epoch seconds, or an ISO 8601 time; without a zone it is UTC."""
     value = record.get(name)
     if not isinstance(value, str):
-        return _number(record, name)
+        return _bounded_time(_number(record, name), name)
     try:
         moment = datetime.fromisoformat(value)
     except ValueError as error:
         raise _wrong(name, "must be epoch seconds or an ISO 8601 time") from error
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return moment.timestamp()
+    return _bounded_time(moment.timestamp(), name)
+
+
+def _bounded_time(value: float | None, name: str) -> float | None:
+    if value is not None and not MOMENT_MIN <= value <= MOMENT_MAX:
+        raise _wrong(name, "must lie between the years 1 and 9999")
+    return value
 
 
 def _tags(record: Mapping[str, Any]) -> tuple[str, ...]:
@@ -386,6 +403,8 @@ def _tags(record: Mapping[str, Any]) -> tuple[str, ...]:
         if not isinstance(tag, str) or not 0 < len(tag) <= TAG_CHARACTERS_MAX:
             limit = TAG_CHARACTERS_MAX
             raise _wrong("tags", f"must hold texts of 1 to {limit} characters")
+        if any(c < " " or c == "\x7f" for c in tag):
+            raise _wrong("tags", "must not hold control characters")
     return tuple(tags)
 
 
@@ -395,11 +414,27 @@ def _metadata(record: Mapping[str, Any]) -> dict[str, JsonValue]:
         return {}
     if not isinstance(metadata, dict):
         raise _wrong("metadata", "must be an object")
+    if _widest(metadata) > JSON_INTEGER_MAX:
+        raise _wrong("metadata", f"must not hold integers beyond ±{JSON_INTEGER_MAX}")
     if _depth(metadata) > JSON_DEPTH_MAX:
         raise _wrong("metadata", f"is nested deeper than {JSON_DEPTH_MAX} levels")
     if len(orjson.dumps(metadata)) > METADATA_BYTES_MAX:
         raise _wrong("metadata", f"is longer than {METADATA_BYTES_MAX} bytes")
     return metadata
+
+
+def _widest(value: object) -> int:
+    """Return the greatest absolute value of the integers in a JSON value."""
+    widest, waiting = 0, [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            waiting.extend(one.values())
+        elif isinstance(one, list):
+            waiting.extend(one)
+        elif isinstance(one, int):
+            widest = max(widest, abs(one))
+    return widest
 
 
 def _depth(value: object) -> int:

@@ -19,7 +19,11 @@ from pydantic import (
 
 from cortex.foundation.limits import (
     CONTENT_CHARACTERS_MAX,
+    JSON_INTEGER_MAX,
+    MEMORY_TTL_SECONDS_MAX,
     METADATA_BYTES_MAX,
+    MOMENT_MAX,
+    MOMENT_MIN,
     NAME_CHARACTERS_MAX,
     QUERY_BYTES_MAX,
     QUERY_CHARACTERS_MAX,
@@ -29,19 +33,6 @@ from cortex.foundation.limits import (
 )
 from cortex.foundation.tenancy import NAMESPACE_CHARACTERS_MAX
 from cortex.memory.trust import SOURCE_CHARACTERS_MAX
-
-MOMENT_MIN = -62_135_596_800.0
-"""Year 1, in epoch seconds: what calendars of clients can show."""
-
-MOMENT_MAX = 253_402_300_799.0
-"""End of the year 9999, in epoch seconds."""
-
-TTL_SECONDS_MAX = 10 * 366 * 86_400
-"""Ten years: longer is not a time to live."""
-
-JSON_INTEGER_MAX = 2**53 - 1
-"""Integers beyond lose digits in other JSON readers (RFC 8785)."""
-
 
 _BOUNDS = {
     "ge": "minimum",
@@ -228,7 +219,7 @@ Reason = Annotated[
     AfterValidator(_sentence),
 ]
 Importance = Annotated[float, Strict(), Field(ge=0, le=1)]
-TtlSeconds = Annotated[float, Strict(), Field(gt=0, le=TTL_SECONDS_MAX)]
+TtlSeconds = Annotated[float, Strict(), Field(gt=0, le=MEMORY_TTL_SECONDS_MAX)]
 Moment = Annotated[
     float,
     BeforeValidator(_moment),

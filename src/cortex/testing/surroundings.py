@@ -237,6 +237,7 @@ def fake_world(clock: Clock, ids: IdSource) -> FakeWorld:
         forget=memory.forget,
         quarantine=memory.quarantine,
         release=memory.release,
+        release_selected=memory.release_selected,
         search=memory.search,
         import_lines=transfer.import_lines,
         export_lines=transfer.export_lines,

@@ -7,7 +7,7 @@ real ones promise about ids, order, errors and paging holds here too.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 
 from cortex.foundation.canonical import JsonValue
@@ -219,6 +219,13 @@ class FakeMemory:
         self.rows[memory_id] = free
         return free
 
+    async def release_selected(
+        self, ns: Namespace, selection: Selection, context: CallContext
+    ) -> tuple[str, ...]:
+        """Let all that a selection names into answers again."""
+        held = self.chosen(ns, replace(selection, quarantine=Quarantine.ONLY))
+        return tuple([(await self.release(ns, m.id, context)).id for m in held])
+
     async def search(
         self, ns: Namespace, query: Query, _context: CallContext
     ) -> Recalled:
@@ -265,9 +272,11 @@ class FakeMemory:
         query: str,
         top_k: int,
         filter_metadata: Mapping[str, JsonValue],
+        *,
+        min_trust: float | None = None,
     ) -> VectorHits:
         """Search by words and tell it as vectors would be."""
-        selection = Selection(where=filter_metadata or None)
+        selection = Selection(where=filter_metadata or None, min_trust=min_trust)
         wanted = Query(query, top_k=top_k, selection=selection)
         found = await self.search(ns, wanted, CallContext("", ""))
         hits = tuple(
@@ -297,8 +306,10 @@ class FakeTransfer:
         context: CallContext,
         *,
         start_line: int = 0,
+        place: Callable[[str], Namespace] | None = None,
     ) -> AsyncIterator[ImportProgress]:
         """Store each line that is an object with a content."""
+        del place
         at = ImportProgress(0, 0, 0, 0)
         principal = Principal("fake")
         async for line in lines:

@@ -158,8 +158,12 @@ class ImportLines(Protocol):
         /,
         *,
         start_line: int = 0,
+        place: Callable[[str], Namespace] | None = None,
     ) -> AsyncIterator[ImportProgress]:
-        """Yield progress; the last one has ``done`` set."""
+        """Yield progress; the last one has ``done`` set.
+
+        ``place`` returns the namespace that a line names, or refuses it.
+        """
         ...
 
 
@@ -222,6 +226,8 @@ class VectorSearch(Protocol):
         top_k: int,
         filter_metadata: Mapping[str, JsonValue],
         /,
+        *,
+        min_trust: float | None = None,
     ) -> VectorHits:
         """Return at most ``top_k`` hits, best first."""
         ...
@@ -324,6 +330,9 @@ class UseCases:
     forget: Forget
     quarantine: QuarantineMemories
     release: Callable[[Namespace, str, CallContext], Awaitable[Memory]]
+    release_selected: Callable[
+        [Namespace, Selection, CallContext], Awaitable[tuple[str, ...]]
+    ]
     search: Callable[[Namespace, Query, CallContext], Awaitable[Recalled]]
     import_lines: ImportLines
     export_lines: Callable[[Namespace, Selection], AsyncIterator[bytes]]

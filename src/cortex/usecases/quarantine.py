@@ -1,15 +1,19 @@
 """Quarantine and release: take memories out of every answer, and let them in again."""
 
+import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cortex.foundation.errors import ValidationError
 from cortex.foundation.tenancy import Namespace
-from cortex.memory.model import Memory, Quarantined, Selection
+from cortex.memory.model import Memory, Quarantine, Quarantined, Selection
 from cortex.memory.ports import MemoryStore
 from cortex.memory.trust import SOURCE_CHARACTERS_MAX
 from cortex.usecases.model import CallContext
 from cortex.usecases.remember import Changed, write_context
+
+RELEASE_BATCH = 100
+"""Memories released together: some share of the writer's queue, never all of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,46 @@ class QuarantineMemories:
         # A signed pack quotes memories: the kept one may quote what was taken out.
         await self.changed(namespace)
         return taken
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseMemories:
+    """Ends all quarantines that a selection names: somebody has looked at them."""
+
+    store: MemoryStore
+    changed: Changed
+
+    async def __call__(
+        self, namespace: Namespace, selection: Selection, context: CallContext, /
+    ) -> tuple[str, ...]:
+        """Return the ids of what is answered again, in the order of storing.
+
+        Raises:
+            ValidationError: the selection selects everything.
+        """
+        if selection == Selection():
+            message = "a release needs an id or a condition"
+            raise ValidationError(message, field="selection")
+        held = replace(selection, quarantine=Quarantine.ONLY)
+        where = write_context(context)
+        released: list[str] = []
+        # What is released is no longer selected, so that the first page is the next.
+        while True:
+            page = await self.store.list(
+                namespace, held, cursor=None, limit=RELEASE_BATCH, oldest_first=True
+            )
+            ids = [memory.id for memory in page.memories]
+            # Together, so that they share the store's commits.
+            async with asyncio.TaskGroup() as tasks:
+                for memory_id in ids:
+                    tasks.create_task(
+                        self.store.release(namespace, memory_id, context=where)
+                    )
+            released += ids
+            if not ids:
+                break
+        await self.changed(namespace)
+        return tuple(released)
 
 
 @dataclass(frozen=True, slots=True)

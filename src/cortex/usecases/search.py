@@ -83,12 +83,15 @@ class VectorSearch:
         top_k: int,
         filter_metadata: Mapping[str, JsonValue],
         /,
+        *,
+        min_trust: float | None = None,
     ) -> VectorHits:
         """Return at most ``top_k`` documents whose metadata equal the filter's."""
         where: Mapping[str, JsonValue] | None = None
         if filter_metadata:
             where = {"and": [{key: {"eq": v}} for key, v in filter_metadata.items()]}
-        wanted = Query(query, top_k, SearchMode.SEMANTIC, Selection(where=where))
+        selection = Selection(where=where, min_trust=min_trust)
+        wanted = Query(query, top_k, SearchMode.SEMANTIC, selection)
         check_query(wanted)
         started = self.clock.monotonic()
         vector = await self.search.vector(wanted)

@@ -1,11 +1,17 @@
 """Import and export: JSON lines that stream, resume and can be repeated."""
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 import orjson
 
-from cortex.foundation.errors import Conflict, CortexError, ValidationError
+from cortex.foundation.errors import (
+    Conflict,
+    CortexError,
+    PermissionDenied,
+    ValidationError,
+)
 from cortex.foundation.tenancy import Namespace
 from cortex.memory import transfer
 from cortex.memory.model import Quarantine, Selection
@@ -15,6 +21,8 @@ from cortex.memory.transfer import ImportedMemory, ImportedSession
 from cortex.usecases.model import CallContext, ImportProgress, LineError
 from cortex.usecases.preparing import Preparing, check_item
 from cortex.usecases.remember import write_context
+
+Place: TypeAlias = Callable[[str], Namespace]
 
 BATCH_LINES = 64
 """Lines embedded and stored between two reports: about a second of work."""
@@ -39,9 +47,19 @@ class ImportLines:
         /,
         *,
         start_line: int = 0,
+        place: Place | None = None,
     ) -> AsyncIterator[ImportProgress]:
-        """Yield progress after each batch; every counted line is durable."""
-        run = _Run(self, namespace, context)
+        """Yield progress after each batch; every counted line is durable.
+
+        Args:
+            namespace: for lines that name none.
+            lines: without their ends.
+            context: of the call.
+            start_line: lines up to this one are passed over.
+            place: returns the namespace that a line names, or refuses it; without it
+                no line may name another.
+        """
+        run = _Run(self, Places(namespace, place), context)
         number = 0
         async for raw in lines:
             number += 1
@@ -54,22 +72,49 @@ class ImportLines:
         yield replace(last, done=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the lines of one import go; a name is asked for once."""
+
+    default: Namespace
+    place: Place | None
+    known: dict[str, Namespace] = field(default_factory=dict)
+
+    def of(self, name: str | None) -> Namespace:
+        """Return the namespace of a line that names this one, or none.
+
+        Raises:
+            ValidationError: it cannot be the name of a namespace.
+            PermissionDenied: the caller may not write there.
+        """
+        if name is None or name == self.default.name:
+            return self.default
+        found = self.known.get(name)
+        if found is None:
+            if self.place is None:
+                message = "the line names another namespace"
+                raise PermissionDenied(message, field="namespace")
+            found = self.known[name] = self.place(name)
+        return found
+
+
 class _Run:
     """One import under way."""
 
     def __init__(
-        self, parts: ImportLines, namespace: Namespace, context: CallContext
+        self, parts: ImportLines, places: Places, context: CallContext
     ) -> None:
         self._parts = parts
-        self._namespace = namespace
+        self._places = places
         self._context = context
-        self._batch: list[ImportedMemory] = []
+        self._batch: dict[Namespace, list[ImportedMemory]] = {}
+        self._waiting = 0
         self._errors: list[LineError] = []
         self._stored = self._existing = self._failed = 0
 
     @property
     def full(self) -> bool:
-        return len(self._batch) + len(self._errors) >= BATCH_LINES
+        return self._waiting + len(self._errors) >= BATCH_LINES
 
     async def take(self, raw: bytes, number: int) -> None:
         parsed = transfer.parse_line(raw, number)
@@ -83,13 +128,13 @@ class _Run:
 
     async def flush(self, line: int) -> ImportProgress:
         """Store what waits and tell how far the import is."""
-        if self._batch:
-            batch, self._batch = self._batch, []
+        groups, self._batch, self._waiting = self._batch, {}, 0
+        for namespace, batch in groups.items():
             prepared = await self._parts.prepare(
                 [one.item for one in batch], [one.restored for one in batch]
             )
             stored = await self._parts.store.add(
-                self._namespace, prepared, context=write_context(self._context)
+                namespace, prepared, context=write_context(self._context)
             )
             created = sum(one.created for one in stored)
             self._stored += created
@@ -103,25 +148,33 @@ class _Run:
     def _memory(self, parsed: ImportedMemory) -> None:
         try:
             check_item(parsed.item, "line")
+            namespace = self._places.of(parsed.namespace)
         except CortexError as error:
-            field = str(error.data.get("field", "")).removeprefix("line.") or None
-            self._refuse(LineError(parsed.line, error.code, error.message, field))
+            self._refuse(_line_error(parsed.line, error))
             return
-        self._batch.append(parsed)
+        self._batch.setdefault(namespace, []).append(parsed)
+        self._waiting += 1
 
     async def _session(self, parsed: ImportedSession) -> None:
         try:
-            await self._parts.sessions.create(self._namespace, parsed.session)
+            namespace = self._places.of(parsed.namespace)
+            await self._parts.sessions.create(namespace, parsed.session)
         except Conflict:
             self._existing += 1
-        except ValidationError as error:
-            self._refuse(LineError(parsed.line, error.code, error.message))
+        except (PermissionDenied, ValidationError) as error:
+            self._refuse(_line_error(parsed.line, error))
         else:
             self._stored += 1
 
     def _refuse(self, error: LineError) -> None:
         self._failed += 1
         self._errors.append(error)
+
+
+def _line_error(line: int, error: CortexError) -> LineError:
+    named = "namespace" if isinstance(error, PermissionDenied) else ""
+    field_name = str(error.data.get("field", named)).removeprefix("line.") or None
+    return LineError(line, error.code, error.message, field_name)
 
 
 @dataclass(frozen=True, slots=True)

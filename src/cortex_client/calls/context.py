@@ -29,9 +29,10 @@ class ContextOptions(Traced, total=False):
 
 
 class VectorOptions(Traced, total=False):
-    """Where: the default namespace when not said."""
+    """Where, and how far trusted at least; the default namespace when not said."""
 
     namespace: str
+    min_trust: float
 
 
 class OptimizeOptions(Traced, total=False):

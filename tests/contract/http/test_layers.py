@@ -165,7 +165,7 @@ async def test_an_import_that_fails_later_ends_with_the_error(http, served):
 
     real = served.world.use_cases.import_lines
 
-    async def fails(ns, lines, context, /, *, start_line=0):
+    async def fails(ns, lines, context, /, *, start_line=0, place=None):
         async for step in real(ns, lines, context, start_line=start_line):
             yield step
             if step.line >= 2:

@@ -229,3 +229,35 @@ async def test_the_description_names_the_new_fields(http):
     assert "min_trust" in schemas["SearchBody"]["properties"]
     assert "provenance" in schemas["MemoryAnswer"]["properties"]
     assert "quarantine" in json.dumps(schemas["QuarantineBody"]).lower()
+
+
+async def test_release_by_what_they_have_in_common(agent, http):
+    good = [(await remember(agent, f"tea {n}", source="s1"))["id"] for n in range(3)]
+    other = (await remember(agent, "tea x", source="s2"))["id"]
+    odd = {"namespace": PLACE, "reason": "odd"}
+    for source in ("s1", "s2"):
+        taken = await http.post("/memory/quarantine", json={**odd, "source": source})
+        assert taken.status_code == 200
+    assert await found(agent) == []
+    wanted = {"namespace": PLACE, "source": "s1"}
+    assert (await agent.post("/memory/release", json=wanted)).status_code == 403
+    nothing = await http.post("/memory/release", json={"namespace": PLACE})
+    assert nothing.status_code == 422
+    released = await http.post("/memory/release", json=wanted)
+    assert released.status_code == 200, released.text
+    assert released.json() == {"released": 3, "ids": good}
+    assert set(await found(agent)) == set(good)
+    assert await listed(http, quarantined="only") == [other]
+    again = await http.post("/memory/release", json=wanted)
+    assert again.json() == {"released": 0, "ids": []}
+
+
+async def test_vector_search_takes_a_least_trust(agent, http):
+    await remember(agent, "tea one", source_kind="web")
+    high = (await remember(agent, "tea two", source_kind="user"))["id"]
+    body = {"query": "tea", "namespace": PLACE, "min_trust": 0.5}
+    hits = (await http.post("/vector/search", json=body)).json()["hits"]
+    assert len(hits) == 1
+    assert high in str(hits)
+    wrong = await http.post("/vector/search", json={**body, "min_trust": 2})
+    assert wrong.status_code == 422

@@ -2,8 +2,12 @@ import json
 from collections.abc import AsyncIterator, Iterable
 
 import orjson
+import pytest
+from pydantic import ValidationError as PydanticError
 
+from cortex.foundation.tenancy import Namespace, Principal
 from cortex.memory.model import NewMemory, Selection
+from cortex.service.http.wire.memory import MemoryBody
 from cortex.usecases.model import NewSession
 from cortex.usecases.transfer import BATCH_LINES, ERRORS_TOLD_MAX
 
@@ -95,3 +99,88 @@ async def test_a_selected_export_holds_the_selection_alone(house, call):
     await house.remember(NewMemory("a", tags=("red",)), NewMemory("b"))
     lines = house.export_lines(house.namespace, Selection(tag="red"))
     assert [orjson.loads(line)["content"] async for line in lines] == ["a"]
+
+
+def reach(*names: str):
+    """Return what a caller bound to these namespaces may do."""
+    principal = Principal("bound", "local", frozenset({"memory"}), names)
+    return principal.namespace
+
+
+def line(content: str, **fields) -> bytes:
+    return json.dumps({"content": content, "occurred_at": 1.7e9, **fields}).encode()
+
+
+async def contents(house, name: str) -> list[str]:
+    page = await house.world.store.list(
+        Namespace("local", name), Selection(), cursor=None, limit=50, oldest_first=True
+    )
+    return [memory.content for memory in page.memories]
+
+
+async def test_each_line_goes_where_it_says_if_the_caller_may(house, call):
+    lines = [
+        line("here"),
+        line("mine", namespace="team/a"),
+        line("theirs", namespace="other"),
+        line("no name", namespace="a b"),
+        line("also mine", namespace="team/b"),
+        json.dumps({"type": "session", "id": "s", "namespace": "team/a"}).encode(),
+        json.dumps({"type": "session", "id": "s", "namespace": "other"}).encode(),
+        line("mine too", namespace="team/a"),
+    ]
+    place = reach("default", "team/*")
+    [last] = await imported(house, call, lines, place=place)
+    assert (last.stored, last.failed) == (5, 3)
+    assert [(e.line, e.code, e.field) for e in last.errors] == [
+        (3, "PERMISSION_DENIED", "namespace"),
+        (4, "VALIDATION_ERROR", "namespace"),
+        (7, "PERMISSION_DENIED", "namespace"),
+    ]
+    assert await contents(house, "default") == ["here"]
+    assert await contents(house, "team/a") == ["mine", "mine too"]
+    assert await contents(house, "team/b") == ["also mine"]
+    assert await contents(house, "other") == []
+    session = await house.sessions.get(Namespace("local", "team/a"), "s")
+    assert session.id == "s"
+
+
+async def test_without_a_reach_no_line_names_another_place(house, call):
+    lines = [line("here", namespace="default"), line("there", namespace="other")]
+    [last] = await imported(house, call, lines)
+    assert (last.stored, last.failed) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"author": "a\nb"},
+        {"kind": "a\tb"},
+        {"kind": ""},
+        {"session_id": "a\x1bb"},
+        {"session_id": ""},
+        {"user_id": "\x7f"},
+        {"agent_id": ""},
+        {"run_id": "a\nb"},
+        {"run_id": ""},
+        {"source": "a\nb"},
+        {"tags": ["a\nb"]},
+        {"idempotency_key": "k" * 201},
+        {"idempotency_key": "a\nb"},
+        {"ttl_seconds": 1e10},
+        {"occurred_at": 1e13},
+        {"occurred_at": -1e12},
+        {"valid_from": 2.0, "valid_to": 1.0},
+        {"metadata": {"a": [{"b": 2**53}]}},
+        {"metadata": {"a": -(2**53)}},
+        {"importance": 2},
+        {"trust": -1},
+        {"content": "a\x00b"},
+    ],
+)
+async def test_a_line_has_the_bounds_of_a_request(house, call, fields):
+    [last] = await imported(house, call, [line(**{"content": "x", **fields})])
+    assert (last.stored, last.failed) == (0, 1)
+    # And the same is refused by POST /memory.
+    with pytest.raises(PydanticError):
+        MemoryBody.model_validate({"content": "x", **fields})

@@ -25,6 +25,7 @@ VERBS_BY_ROUTE: Mapping[tuple[str, str], str] = MappingProxyType(
         ("POST", "/memory/quarantine"): "quarantine",
         ("POST", "/memory/{memory_id}/quarantine"): "quarantine",
         ("POST", "/memory/{memory_id}/release"): "release",
+        ("POST", "/memory/release"): "release",
         ("POST", "/admin/tokens"): "issue",
         ("POST", "/admin/tokens/{token_id}/rotate"): "rotate",
         ("DELETE", "/admin/tokens/{token_id}"): "revoke",

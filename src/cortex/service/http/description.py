@@ -31,6 +31,7 @@ _BODIES: tuple[type[Wire], ...] = (
     memory.SearchBody,
     quarantine.QuarantineBody,
     quarantine.ReasonBody,
+    quarantine.ReleaseBody,
     context.ContextBody,
     context.OptimizeBody,
     context.SessionBody,

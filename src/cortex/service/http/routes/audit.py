@@ -6,8 +6,8 @@ from fastapi import APIRouter, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from cortex.foundation.limits import JSON_INTEGER_MAX
 from cortex.security.scopes import Scope
-from cortex.service.fields import JSON_INTEGER_MAX
 from cortex.service.http.answers import json_answer
 from cortex.service.http.body import read_body
 from cortex.service.http.caller import Admitted

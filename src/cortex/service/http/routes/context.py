@@ -69,6 +69,10 @@ class ContextRoutes:
         body = await read_body(request, wire.VectorBody)
         namespace = caller.namespace(Scope.VECTOR, body.namespace)
         found = await self._cases.vector_search(
-            namespace, body.query, body.top_k, body.filter_metadata
+            namespace,
+            body.query,
+            body.top_k,
+            body.filter_metadata,
+            min_trust=body.min_trust,
         )
         return json_answer(wire.vector_hits(found))

@@ -39,6 +39,13 @@ class QuarantineRoutes:
             openapi_extra=accepts(wire.QuarantineBody),
         )
         router.add_api_route(
+            "/memory/release",
+            self.release_selection,
+            methods=["POST"],
+            response_model=wire.ReleasedAnswer,
+            openapi_extra=accepts(wire.ReleaseBody),
+        )
+        router.add_api_route(
             "/memory/{memory_id}/quarantine",
             self.quarantine_memory,
             methods=["POST"],
@@ -64,6 +71,17 @@ class QuarantineRoutes:
             namespace, body.domain(), body.reason, caller.context
         )
         return json_answer(wire.quarantined(taken))
+
+    async def release_selection(self, request: Request, caller: Admitted) -> Response:
+        """Let all that the conditions select into answers again; needs admin too."""
+        caller.principal.require(Scope.ADMIN)
+        caller.principal.require(Scope.MEMORY)
+        body = await read_body(request, wire.ReleaseBody)
+        namespace = caller.namespace(Scope.MEMORY, body.namespace)
+        ids = await self._cases.release_selected(
+            namespace, body.domain(), caller.context
+        )
+        return json_answer({"released": len(ids), "ids": ids})
 
     async def quarantine_memory(
         self, request: Request, memory_id: MemoryId, caller: Admitted, query: Place

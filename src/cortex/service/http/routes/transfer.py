@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -84,13 +85,20 @@ class TransferRoutes:
     ) -> Response:
         """Store JSON lines as they come and tell how far it is.
 
+        A line may name a ``namespace`` that the caller may use; one that it may not
+        use is told as an error of that line.
+
         A client that accepts ``application/x-ndjson`` gets a line of progress now and
         then; one that asks for ``application/json`` gets the end result alone.
         """
         namespace = caller.namespace(Scope.MEMORY, query.namespace)
         require_lines(request)
         steps = self._cases.import_lines(
-            namespace, read_lines(request), caller.context, start_line=query.start_line
+            namespace,
+            read_lines(request),
+            caller.context,
+            start_line=query.start_line,
+            place=partial(caller.namespace, Scope.MEMORY),
         )
         accepted = request.headers.get("accept", "")
         if JSON in accepted and NDJSON not in accepted:

@@ -11,7 +11,7 @@ from pydantic import (
     model_validator,
 )
 
-from cortex.foundation.limits import CORRELATION_ID_CHARACTERS_MAX
+from cortex.foundation.limits import CORRELATION_ID_CHARACTERS_MAX, JSON_INTEGER_MAX
 from cortex.ledger.model import (
     AgentCall,
     ConsistencyProof,
@@ -26,7 +26,6 @@ from cortex.ledger.model import (
 from cortex.ledger.options import QUERY_LIMIT_MAX
 from cortex.ledger.verdicts import Reason, Verdict, Verification
 from cortex.service.fields import (
-    JSON_INTEGER_MAX,
     Flag,
     Metadata,
     Moment,

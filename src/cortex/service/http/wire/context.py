@@ -188,6 +188,7 @@ class VectorBody(Wire):
     query: QueryText
     top_k: Annotated[Integer, Field(ge=1, le=TOP_K_MAX)] = VECTOR_TOP_K_DEFAULT
     filter_metadata: dict[str, Any] = Field(default_factory=dict)
+    min_trust: MinTrust | None = None
     namespace: NamespaceName | None = None
 
 

@@ -9,7 +9,8 @@ from pydantic import Field, StringConstraints
 
 from cortex.foundation.canonical import JsonValue
 from cortex.foundation.errors import ValidationError
-from cortex.service.fields import MOMENT_MAX, Wire
+from cortex.foundation.limits import MOMENT_MAX
+from cortex.service.fields import Wire
 from cortex.telemetry.history.model import (
     STEP_SECONDS,
     Catalogued,

@@ -24,8 +24,8 @@ class ReasonBody(Wire):
     reason: Reason
 
 
-class QuarantineBody(ReasonBody):
-    """POST /memory/quarantine: all given conditions hold, at least one is needed."""
+class SuspectsBody(Wire):
+    """Which memories: all given conditions hold, at least one is needed."""
 
     namespace: NamespaceName | None = None
     source: Source | None = None
@@ -59,6 +59,21 @@ class QuarantineBody(ReasonBody):
             source_kinds=None if kind is None else frozenset({kind}),
             origin=origin(self.source, self.run_id, self.written_by),
         )
+
+
+class QuarantineBody(SuspectsBody, ReasonBody):
+    """POST /memory/quarantine: all given conditions hold, at least one is needed."""
+
+
+class ReleaseBody(SuspectsBody):
+    """POST /memory/release: all given conditions hold, at least one is needed."""
+
+
+class ReleasedAnswer(Wire):
+    """What is answered again from now on."""
+
+    released: int
+    ids: list[str]
 
 
 class QuarantinedAnswer(Wire):
