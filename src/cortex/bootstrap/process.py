@@ -35,10 +35,10 @@ from cortex.security.intrusion import Watch
 from cortex.security.mtls import server_context
 from cortex.service import dashboard
 from cortex.service.http.app import create_app
-from cortex.service.http.client_certificates import CertificateProtocol
 from cortex.service.http.forwarded import Proxies
 from cortex.service.http.options import Edge, HttpOptions
 from cortex.service.http.server import KEEP_ALIVE_SECONDS, Server, listen
+from cortex.service.http.slow_requests import PatientProtocol
 from cortex.service.http.workers import Supervisor
 from cortex.settings import Settings, fetch_secrets, load_with_secrets
 from cortex.telemetry.errors import ErrorCollector
@@ -120,7 +120,7 @@ def build_edge(
         access_log=False,
         server_header=False,
         proxy_headers=False,  # the Forwarding layer reads them, from our proxies only
-        http=CertificateProtocol,
+        http=PatientProtocol,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=round(settings.drain_seconds),
     )

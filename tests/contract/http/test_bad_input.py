@@ -335,3 +335,34 @@ async def test_no_bytes_make_the_server_fail(http, body):
     headers = {"Content-Type": "application/json"}
     answer = await http.post("/memory", content=body, headers=headers)
     assert answer.status_code in {400, 422}
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "18446744073709551616",
+        "-9223372036854775809",
+        "1" * 19 + "00",
+        "-" + "9" * 300,
+    ],
+)
+async def test_integers_beyond_64_bits_are_refused_and_not_rounded(http, number):
+    for path, body in (
+        ("/memory", '{"items": [{"content": "x", "metadata": {"a": %s}}]}'),
+        ("/memory/search", '{"query": "x", "top_k": %s}'),
+    ):
+        headers = {"Content-Type": "application/json"}
+        answer = await http.post(path, content=body % number, headers=headers)
+        assert answer.status_code == 422
+        assert "64 bits" in answer.json()["detail"]
+        assert "text" in answer.json()["error"]["hint"]
+
+
+async def test_long_digits_in_texts_and_fractions_are_fine(http):
+    body = (
+        '{"items": [{"content": "18446744073709551616", "metadata":'
+        ' {"a": 0.12345678901234567890123, "b": 1e30, "c": "99999999999999999999"}}]}'
+    )
+    headers = {"Content-Type": "application/json"}
+    answer = await http.post("/memory", content=body, headers=headers)
+    assert answer.status_code == 200, answer.text

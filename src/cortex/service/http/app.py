@@ -56,7 +56,11 @@ Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
 
 DESCRIPTION = (
     "Remember, recall, and build contexts in an exact token budget. Errors have one "
-    "body everywhere; every answer carries X-Correlation-ID."
+    "body everywhere; every answer carries X-Correlation-ID. Names, tags, sources and "
+    "reasons hold no control characters (U+0000 to U+001F, U+007F); contents and "
+    "queries hold no U+0000. Integers lie within 64 bits, those in metadata and state "
+    "within 53; longer ones are sent as texts. A head has 10 seconds, a body comes "
+    "with 25 bytes a second at least."
 )
 
 _METHOD_CHARACTERS_MAX = 20

@@ -1,5 +1,7 @@
 """Reading request bodies: bytes, JSON, one wire model; or lines of a stream."""
 
+import json
+import re
 from collections.abc import AsyncIterator
 from typing import TypeVar
 
@@ -7,11 +9,19 @@ import orjson
 from pydantic import ValidationError as PydanticError
 from starlette.requests import Request
 
+from cortex.foundation.errors import ValidationError
 from cortex.foundation.limits import IMPORT_LINE_BYTES_MAX, JSON_DEPTH_MAX
 from cortex.service.errors import MalformedBody, UnsupportedMedia
 from cortex.service.faults import invalid_input
 from cortex.service.fields import Wire
 from cortex.service.nesting import deeper_than
+
+_LONG_INTEGER = re.compile(rb"[0-9]{19}")
+"""What an integer beyond 64 bits has at least; most bodies have no such run."""
+
+_DIGITS_MAX = 20
+_INTEGER_MIN = -(2**63)
+_INTEGER_MAX = 2**64 - 1
 
 W = TypeVar("W", bound=Wire)
 
@@ -56,6 +66,8 @@ def parse_json(data: bytes) -> object:
         raise MalformedBody(
             f"the body {reason}", field="body", position=error.pos
         ) from None
+    if _LONG_INTEGER.search(data):
+        _check_integers(data)
     if deeper_than(value, JSON_DEPTH_MAX):
         raise MalformedBody(
             f"the body is nested deeper than {JSON_DEPTH_MAX} levels",
@@ -63,6 +75,22 @@ def parse_json(data: bytes) -> object:
             limit=JSON_DEPTH_MAX,
         )
     return value
+
+
+def _check_integers(data: bytes) -> None:
+    """Refuse integers that 64 bits do not hold: the parser would round them."""
+
+    def read(digits: str) -> int:
+        number = int(digits) if len(digits) <= _DIGITS_MAX else _INTEGER_MAX + 1
+        if not _INTEGER_MIN <= number <= _INTEGER_MAX:
+            raise ValidationError(
+                "the body holds an integer beyond 64 bits",
+                hint="Write it as a text: as a number it would lose digits.",
+                field="body",
+            )
+        return number
+
+    json.loads(data, parse_int=read)
 
 
 def require_lines(request: Request) -> None:

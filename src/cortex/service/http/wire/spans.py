@@ -9,7 +9,8 @@ from pydantic import Field, model_validator
 
 from cortex.foundation.canonical import JsonValue
 from cortex.foundation.errors import ValidationError
-from cortex.service.fields import MOMENT_MAX, Wire
+from cortex.foundation.limits import MOMENT_MAX
+from cortex.service.fields import Wire
 from cortex.telemetry.errors import ErrorGroup
 from cortex.telemetry.history.question import WINDOW_SECONDS_MAX
 from cortex.telemetry.tracing.model import SpanRecord, TraceRecord

@@ -1,0 +1,107 @@
+"""Requests that never end: a time limit for heads, a least pace for bodies.
+
+A client that sends a byte now and then costs a connection, not a worker; with limits it
+costs that for seconds. They are kept here, below the application, as nothing above sees
+a request before its head is whole (Slowloris, RFC 9110 section 15.5.9).
+"""
+
+import asyncio
+from typing import ClassVar
+
+from cortex.service.http.client_certificates import CertificateProtocol
+
+HEAD_SECONDS = 10.0
+"""Longest a head may take, from the connection or its first byte: honest ones come in
+one packet."""
+
+BODY_WINDOW_SECONDS = 20.0
+"""How often a body's pace is looked at."""
+
+BODY_BYTES_MIN = 500
+"""Bytes a body must bring in a window: 25 a second, a tenth of the slowest modem."""
+
+_ANSWER = (
+    b'{"type":"urn:cortex:error:request-timeout","title":"Request timeout",'
+    b'"status":408,"detail":"the request came too slowly","error":{"code":'
+    b'"REQUEST_TIMEOUT","message":"the request came too slowly",'
+    b'"hint":"Send it again, in one go."},"correlation_id":""}'
+)
+_HEAD = (
+    b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/problem+json\r\n"
+    b"content-length: %d\r\nconnection: close\r\n\r\n"
+)
+
+
+class PatientProtocol(CertificateProtocol):
+    """HTTP/1.1 whose patience ends; times while we ourselves do not read are free."""
+
+    head_seconds: ClassVar[float] = HEAD_SECONDS
+    body_window_seconds: ClassVar[float] = BODY_WINDOW_SECONDS
+    body_bytes_min: ClassVar[int] = BODY_BYTES_MIN
+
+    _timer: asyncio.TimerHandle | None = None
+    _arrived = 0
+
+    def connection_made(  # type: ignore[override]
+        self, transport: asyncio.Transport
+    ) -> None:
+        """Begin to wait for the first head."""
+        super().connection_made(transport)
+        self._wait_for_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        """Begin to wait for a head; the first one has been waited for since."""
+        super().on_message_begin()
+        if self._timer is None:
+            self._wait_for_head()
+
+    def on_headers_complete(self) -> None:
+        """Look at the pace of the body from now on."""
+        super().on_headers_complete()
+        self._stop_waiting()
+        self._watch_body()
+
+    def on_body(self, body: bytes) -> None:
+        """Count what comes."""
+        self._arrived += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Stop waiting: what follows is our own time."""
+        self._stop_waiting()
+        super().on_message_complete()
+
+    def _wait_for_head(self) -> None:
+        self._timer = self.loop.call_later(self.head_seconds, self._give_up)
+
+    def _watch_body(self) -> None:
+        self._arrived = 0
+        self._timer = self.loop.call_later(self.body_window_seconds, self._judge_body)
+
+    def _judge_body(self) -> None:
+        if self._arrived < self.body_bytes_min and not self.flow.read_paused:
+            self._give_up()
+        else:
+            self._watch_body()
+
+    def _stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _give_up(self) -> None:
+        self._timer = None
+        if self.transport.is_closing():
+            return
+        if (
+            self.cycle is None
+            or not self.cycle.response_started
+            or (self.cycle.response_complete)
+        ):
+            self.transport.write(_HEAD % len(_ANSWER) + _ANSWER)
+        self.transport.close()
