@@ -116,6 +116,11 @@ class _Rooms:
         )
 
     @property
+    def building(self) -> BuildContext:
+        memories = self.stores.memories
+        return BuildContext(self.search, memories, self.counters, self.announcer)
+
+    @property
     def search(self) -> Search:
         return Search(self.stores.recall, self.inference.queries)
 
@@ -188,9 +193,7 @@ def _use_cases(rooms: _Rooms) -> UseCases:
         get_state=state.get,
         put_state=state.put,
         delete_state=state.delete,
-        build_context=BuildContext(
-            search, stores.memories, rooms.counters, rooms.announcer
-        ),
+        build_context=rooms.building,
         optimize_context=OptimizeContext(rooms.counters, clock),
         snapshot=snapshot,
         discover=discover,

@@ -227,7 +227,6 @@ def fake_world(clock: Clock, ids: IdSource) -> FakeWorld:
     agents = AgentMemory(
         memory.search, memory.remember, memory.get, memory.page, embedder
     )
-    analyser = TermAnalyser()
     watched = FakeWatched(clock, ids)
     use_cases = UseCases(
         remember=memory.remember,
@@ -266,8 +265,8 @@ def fake_world(clock: Clock, ids: IdSource) -> FakeWorld:
         embed=Embed(embedder, embedder.count_tokens),
         embed_media=EmbedMedia(reader, embedder, embedder.count_tokens, clock),
         remember_media=RememberMedia(reader, memory.remember),
-        plan=MakePlan(agents, Planner(analyser), _unheard, clock),
-        reflect=Reflect(agents, Checker(analyser), _unheard, clock),
+        plan=MakePlan(agents, Planner(TermAnalyser()), _unheard, clock),
+        reflect=Reflect(agents, Checker(TermAnalyser()), _unheard, clock),
         audit=Audit(LedgerRoom()),
         follow=_silence,
         operations=watched.operations,
