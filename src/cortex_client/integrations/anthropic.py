@@ -13,7 +13,6 @@ Each file is one memory, so that what Claude wrote down is also found by ``recal
 namespace is one ``/memories``: give each user a namespace of their own.
 """
 
-from collections.abc import Mapping
 from typing import Any, TypedDict, Unpack
 
 from cortex_client.calls import memory
@@ -38,7 +37,7 @@ try:
         BetaMemoryTool20250818ViewCommand,
     )
 except ImportError as error:
-    raise missing("anthropic", "anthropic", error) from error
+    raise missing("anthropic", "anthropic", error) from None
 
 PAGE_MAX = 500
 """Files of one page of a listing."""
@@ -308,13 +307,15 @@ class _Files:
 
 
 def _body(path: str, text: str) -> dict[str, Any]:
-    # A memory's content is never empty; a file may be.
-    return {"content": text or path, "metadata": {"path": path, "empty": not text}}
+    if text.strip():
+        return {"content": text, "metadata": {"path": path}}
+    # A memory always says something; a file need not.
+    return {"content": path, "metadata": {"path": path, "blank": text}}
 
 
 def _text(found: Memory) -> str:
-    metadata: Mapping[str, object] = found.metadata
-    return "" if metadata.get("empty") is True else found.content
+    blank = found.metadata.get("blank")
+    return blank if isinstance(blank, str) else found.content
 
 
 def _absent(path: str) -> files.FileProblem:

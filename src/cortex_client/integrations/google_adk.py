@@ -32,7 +32,7 @@ try:
     from google.adk.sessions.session import Session
     from google.genai import types
 except ImportError as error:
-    raise missing("google_adk", "google-adk", error) from error
+    raise missing("google_adk", "google-adk", error) from None
 
 TOP_K = 10
 """Memories of one search, as many as the kit's own service gives."""

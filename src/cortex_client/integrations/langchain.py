@@ -38,7 +38,7 @@ try:
     from langchain_core.retrievers import BaseRetriever
     from pydantic import Field, PrivateAttr
 except ImportError as error:
-    raise missing("langchain", "langchain", error) from error
+    raise missing("langchain", "langchain", error) from None
 
 _ROLES = {"human": "user", "ai": "assistant"}
 

@@ -44,7 +44,7 @@ try:
         tokenize_path,
     )
 except ImportError as error:
-    raise missing("langgraph", "langgraph", error) from error
+    raise missing("langgraph", "langgraph", error) from None
 
 RANKED_MAX = 100
 """Items ranked by one search; the server gives no more."""

@@ -30,7 +30,7 @@ try:
         MessageStatus,
     )
 except ImportError as error:
-    raise missing("llamaindex", "llama-index", error) from error
+    raise missing("llamaindex", "llama-index", error) from None
 
 PAGE_MAX = 500
 """Conversations of one page; the server gives no more."""

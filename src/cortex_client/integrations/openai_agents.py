@@ -28,7 +28,7 @@ try:
     from agents.items import TResponseInputItem
     from agents.memory import SessionABC, SessionSettings
 except ImportError as error:
-    raise missing("openai_agents", "openai-agents", error) from error
+    raise missing("openai_agents", "openai-agents", error) from None
 
 
 class Belongs(Manner, total=False):

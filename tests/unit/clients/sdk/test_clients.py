@@ -3,6 +3,7 @@
 import builtins
 import inspect
 import socket
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from cortex_client import (
     ServerError,
     SignatureError,
 )
+from cortex_client.discovery import target
+from cortex_client.exchange import http_options
 from cortex_client.signature import sign
 
 STORED = {"ids": ["m1"], "items": [{"id": "m1", "created": True, "embedding": "ready"}]}
@@ -406,3 +409,22 @@ async def test_fifty_lives_leak_no_descriptor(both: Any, server: Any, reply: Any
     for _ in range(50):
         await both(lambda c: c.stats())
     assert len(list(Path("/proc/self/fd").iterdir())) <= before + 2
+
+
+@pytest.mark.parametrize(
+    ("url", "authorities"),
+    [
+        ("http://127.0.0.1:1", False),
+        ("http://localhost:1", False),
+        ("https://127.0.0.1:1", True),
+        ("http://cortex.example", True),
+        ("https://cortex.example", True),
+    ],
+)
+def test_certificates_are_read_where_tls_may_be_spoken(url, authorities):
+    where = target(url, None, None, None, {})
+    verify = http_options(where)["verify"]
+    assert (verify is True) == authorities
+    if not authorities:
+        assert verify.verify_mode is ssl.CERT_REQUIRED
+        assert verify.get_ca_certs() == []
