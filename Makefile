@@ -5,8 +5,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 AICS_TLOG := 0.2.1
 SOURCES := src tests tools benchmarks
 
-.PHONY: help demo serve test test-heavy lint types contracts check lock export clean \
-	bench-memory bench-ledger attack-ledger oracles-ledger crash-ledger bench-doors \
+.PHONY: help demo serve test test-heavy test-peers lint types contracts check lock export \
+	clean bench-memory bench-ledger attack-ledger oracles-ledger crash-ledger bench-doors \
 	bench-mcp bench-agents
 
 help: ## List the targets
@@ -25,6 +25,9 @@ test-heavy: .venv/.dev ## Run the slow suites: long crash loops, wide fuzzing
 	@CORTEX_HEAVY=1 $(BIN)/python -m pytest tests/fault tests/property -q
 
 check: lint types contracts ## Run every check that is not a test
+
+test-peers: .venv/.dev ## Run the tests against servers from Debian (prometheus)
+	@CORTEX_PEERS=1 $(BIN)/python -m pytest tests/peers -q
 
 lint: .venv/.dev ## Lint, formatting and size limits
 	@$(BIN)/ruff check $(SOURCES)

@@ -207,6 +207,7 @@ class CortexClient:
     health = _verb(operations.health)
     ready = _verb(operations.ready)
     slo = _verb(operations.slo)
+    energy = _verb(operations.energy)
     alerts = _verb(operations.alerts)
     acknowledge_alert = _verb(operations.acknowledge_alert)
     events = _flow(operations.events)

@@ -10,17 +10,19 @@ import pytest
 
 from cortex.settings import OpenAI, Settings
 from cortex.settings.doors import Encryption, IssuerSettings, Tls, VaultSettings
+from cortex.settings.energy import EnergySettings
 from cortex.settings.inference import InferenceSettings
 from cortex.settings.language import Llm
 
 ROOT = Path(__file__).resolve().parents[2]
-SETTINGS_MAX = 80
+SETTINGS_MAX = 85
 KNOBS = [
     *Settings.model_fields,
     *(f"openai.{n}" for n in OpenAI.model_fields),
     *(f"llm.{n}" for n in Llm.model_fields),
     *(f"inference.{n}" for n in InferenceSettings.model_fields),
     *(f"tls.{n}" for n in Tls.model_fields),
+    *(f"energy.{n}" for n in EnergySettings.model_fields),
     *(f"vault.{n}" for n in VaultSettings.model_fields),
     *(f"encryption.{n}" for n in Encryption.model_fields),
     *(f"issuers.{n}" for n in IssuerSettings.model_fields),

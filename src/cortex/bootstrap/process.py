@@ -88,6 +88,7 @@ def build_edge(
         clock=time,
         ids=tools.ids,
         metrics=tools.metrics,
+        meters=tools.meters,
         tracer=tools.tracer,
         exposition=tools.exposition,
         log=tools.log,

@@ -3,46 +3,71 @@
 from collections.abc import Iterator, Mapping
 
 from cortex.app import Loop, opened
+from cortex.bootstrap.energy import EnergyRoom
 from cortex.bootstrap.stores import Stores
 from cortex.bootstrap.tools import Tools
 from cortex.foundation.canonical import JsonValue
-from cortex.foundation.errors import ValidationError
+from cortex.foundation.errors import CortexError, ValidationError
 from cortex.foundation.lifecycle import Component
 from cortex.operations.alerts.engine import Alerts
+from cortex.operations.alerts.model import Evaluation
 from cortex.operations.alerts.store import AlertStore
+from cortex.operations.alerts.thresholds import THRESHOLDS, power_threshold
+from cortex.operations.figures import FigureReader
 from cortex.operations.slo.baseline import Bucket
 from cortex.operations.slo.controller import SloController, burn_rules
 from cortex.operations.slo.defaults import default_objectives
+from cortex.operations.slo.history import HistoryCounters
 from cortex.operations.slo.loader import parse_objectives
 from cortex.operations.slo.model import Kind, Objective
 from cortex.operations.slo.report import SloState
 from cortex.operations.slo.tally import Tally
 from cortex.operations.watch import Watch
 from cortex.settings import Settings
+from cortex.telemetry.history.ports import History
 from cortex.usecases.operations import Operations
 
 
 class Promises:
     """The watch of one process, fed by its requests."""
 
-    def __init__(self, settings: Settings, stores: Stores, tools: Tools) -> None:
+    def __init__(
+        self, settings: Settings, stores: Stores, tools: Tools, history: History
+    ) -> None:
         """Nothing is opened yet."""
         self._tools = tools
+        self._history = HistoryCounters(history)
+        self.room = EnergyRoom(settings, tools)
         found = objectives(settings)
         tally = Tally(found)
         tools.metrics.watch_requests(tally.observe)
         tools.metrics.watch_objectives(lambda: _told(tally))
-        alerts = Alerts(burn_rules(found), AlertStore(stores.database), ids=tools.ids)
-        self.watch = Watch(
-            SloController(found, tally.counts), alerts, (), clock=tools.clock
+        self._slo = SloController(found, tally.counts)
+        self._thresholds = (*THRESHOLDS, power_threshold(settings.energy.alarm_watts))
+        rules = [*burn_rules(found), *(one.rule for one in self._thresholds)]
+        alerts = Alerts(rules, AlertStore(stores.database), ids=tools.ids)
+        self._figures = FigureReader(
+            tools.metrics.embedded,
+            self._buckets,
+            self._slo.last_minute,
+            self.room.gauges,
         )
-        self.operations = Operations(self.watch, self._buckets, tools.clock.now())
+        self.watch = Watch(
+            self._slo,
+            alerts,
+            (self._look,),
+            clock=tools.clock,
+            before=self.room.energy.tick,
+        )
+        self.operations = Operations(
+            self.watch, self._buckets, tools.clock.now(), self.room.energy
+        )
 
     def components(self) -> tuple[Component, ...]:
         """Return the parts in the order they start; after the database."""
         tools = self._tools
         loop = Loop("promises", self.watch.run, tools.clock, tools.log)
-        return (opened("promises-state", self.watch.open, _nothing), loop.component())
+        return (opened("promises-state", self._open, _nothing), loop.component())
 
     async def health(self) -> Mapping[str, JsonValue]:
         """Tell which promises are broken; failures degrade, slowness is only told."""
@@ -58,6 +83,18 @@ class Promises:
         if any(p.standing.objective.kind is Kind.AVAILABILITY for p in unwell):
             facts["degraded"] = True
         return facts
+
+    async def _open(self) -> None:
+        """Take over the past; without a history the promises begin anew."""
+        try:
+            await self.watch.open(self._history)
+        except CortexError as error:
+            self._tools.log.warning("promises begin anew", reason=str(error))
+            await self.watch.open()
+
+    def _look(self, now: float) -> list[Evaluation]:
+        figures = self._figures.read(now)
+        return [one.look(figures) for one in self._thresholds]
 
     def _buckets(self) -> Iterator[Bucket]:
         for bucket in self._tools.metrics.request_buckets():

@@ -132,6 +132,7 @@ def compose(
     stores = open_stores(settings, tools, ranking)
     counters = Counters(tools.clock)
     announcer = Announcer(stores.database, clock=tools.clock, ids=tools.ids)
+    observing = Observing(settings, tools)
     rooms = _Rooms(
         settings=settings,
         tools=tools,
@@ -141,9 +142,9 @@ def compose(
         counters=counters,
         announcer=announcer,
         trust=Trust(settings, stores, tools, announcer.tell),
-        observing=Observing(settings, tools),
+        observing=observing,
         language=open_language(settings, counters, tools.clock, tools.metrics),
-        promises=Promises(settings, stores, tools),
+        promises=Promises(settings, stores, tools, observing.history),
         leftovers=leftovers(settings, tools.clock),
     )
     entrance = Entrance(

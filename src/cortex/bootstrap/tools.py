@@ -1,10 +1,11 @@
 """What every room of a process shares."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cortex.app import Phase
 from cortex.foundation.clock import Clock
 from cortex.foundation.ids import IdSource
+from cortex.operations.energy.meters import RequestMeters
 from cortex.security.intrusion import Watch
 from cortex.telemetry.errors import ErrorCollector
 from cortex.telemetry.exposition import Exposition
@@ -29,3 +30,4 @@ class Tools:
     fleet: Fleet | None
     phase: Phase
     watch: Watch
+    meters: RequestMeters = field(default_factory=RequestMeters)

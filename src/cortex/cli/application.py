@@ -22,6 +22,7 @@ from cortex.cli.context import context
 from cortex.cli.demo.command import demo
 from cortex.cli.doctor import doctor
 from cortex.cli.embed import embed
+from cortex.cli.energy import energy
 from cortex.cli.forget import forget
 from cortex.cli.mcp import mcp
 from cortex.cli.quarantine import quarantine, release
@@ -58,6 +59,7 @@ def build() -> typer.Typer:
         ("export", export),
         ("mcp", mcp),
         ("doctor", doctor),
+        ("energy", energy),
         ("witness", witness),
     ):
         program.command(name)(function)

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
+from cortex.foundation.metering import charged
+
 R = TypeVar("R")
 
 
@@ -43,7 +45,7 @@ class Threads(Generic[R]):
                 self._started = True
                 for thread in self._threads:
                     thread.start()
-            self._calls.put((future, call))
+            self._calls.put((future, charged(call)))
         return future
 
     def close(self, grace_seconds: float) -> bool:

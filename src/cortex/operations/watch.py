@@ -17,29 +17,27 @@ Look = Callable[[float], Sequence[Evaluation]]
 
 
 class Watch:
-    """Runs the looks, keeps the alerts, and answers how things stand.
-
-    Of several processes over the same files only the one that ``leads`` evaluates:
-    two would page twice.
-    """
+    """Runs the looks, keeps the alerts, and answers how things stand."""
 
     def __init__(
         self,
         slo: SloController,
         alerts: Alerts,
-        looks: Iterable[Look],
+        looks: Iterable[Look] = (),
         *,
         clock: Clock,
-        leads: Callable[[], bool] = lambda: True,
+        before: Callable[[], None] = lambda: None,
     ) -> None:
-        """Take the promises, the alerts and whatever else is looked at."""
+        """Take the promises, the alerts and whatever else is looked at.
+
+        ``before`` is called before each look, to bring figures up to date.
+        """
         self.slo = slo
         self.alerts = alerts
         self._looks = tuple(looks)
         self._clock = clock
-        self._leads = leads
+        self._before = before
         self._time = SteadyTime(clock)
-        self._opened = False
 
     async def open(self, source: SeriesSource | None = None) -> None:
         """Take over what earlier processes stored and what the history holds."""
@@ -49,7 +47,6 @@ class Watch:
         if source is not None:
             await self.slo.restore(source, now)
         self.slo.begin(now)
-        self._opened = True
 
     @property
     def now(self) -> float:
@@ -59,11 +56,11 @@ class Watch:
     async def tick(self) -> None:
         """Look once."""
         now = self._time.now()
+        self._before()
         found = list(self.slo.look(now))
         for look in self._looks:
             found += look(now)
-        if self._leads():
-            await self.alerts.evaluate(found, now)
+        await self.alerts.evaluate(found, now)
 
     async def run(self) -> None:
         """Look for ever, without drifting."""

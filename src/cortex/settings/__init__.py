@@ -45,6 +45,7 @@ from cortex.settings.doors import (
     Tls,
     VaultSettings,
 )
+from cortex.settings.energy import EnergySettings
 from cortex.settings.errors import ConfigurationError
 from cortex.settings.inference import InferenceSettings
 from cortex.settings.language import Llm
@@ -223,6 +224,9 @@ class Settings(BaseSettings):
     )
     encryption: Encryption = Field(
         default_factory=Encryption, description="Encryption of what is stored."
+    )
+    energy: EnergySettings = Field(
+        default_factory=EnergySettings, description="Where figures of power come from."
     )
     trace: Trace = Field(default_factory=Trace, description="Which traces are kept.")
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 PREFIX = "CORTEX_"
 
-NESTED = ("openai", "inference", "llm", "tls", "vault", "encryption")
+NESTED = ("openai", "inference", "llm", "tls", "vault", "encryption", "energy")
 """Fields that are tables of settings of their own."""
 
 _MASK = "********"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from cortex.foundation.errors import Overloaded
+from cortex.foundation.metering import charged
 from cortex.storage.connections import Connection, UnitConnection, close, open_reader
 from cortex.storage.errors import StorageClosed, translate
 from cortex.storage.options import READS_PENDING_MAX, DatabaseOptions
@@ -57,7 +58,8 @@ class ReaderPool:
         self._pending += 1
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, self.run, query)
+            run = charged(lambda: self.run(query))
+            return await loop.run_in_executor(self._threads, run)
         finally:
             self._pending -= 1
 

@@ -249,6 +249,10 @@ class Metrics:
         """Tell from now on what ``read`` returns: objective → requests, bad ones."""
         self._objectives.read = read
 
+    def embedded(self) -> Mapping[str, float]:
+        """Return texts embedded, by source of the vector."""
+        return self._embeddings.read()
+
     def watch_embeddings(self, read: Callable[[], Mapping[str, float]]) -> None:
         """Tell from now on what ``read`` returns: source of the vector → texts."""
         self._embeddings.read = read

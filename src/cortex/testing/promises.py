@@ -9,6 +9,10 @@ from cortex.foundation.ids import IdSource
 from cortex.operations.alerts.engine import Alerts
 from cortex.operations.alerts.model import AlertState
 from cortex.operations.alerts.store import Kept
+from cortex.operations.energy.controller import Energy
+from cortex.operations.energy.host import Host
+from cortex.operations.energy.meters import RequestMeters
+from cortex.operations.energy.stated import StatedPower
 from cortex.operations.slo.baseline import Bucket
 from cortex.operations.slo.controller import SloController, burn_rules
 from cortex.operations.slo.defaults import default_objectives
@@ -53,9 +57,12 @@ class FakeWatched:
         self.store = FakeStateStore()
         slo = SloController(promised, self.tally.counts)
         alerts = Alerts(burn_rules(promised), self.store, ids=ids)
-        self.watch = Watch(slo, alerts, (), clock=clock)
+        self.watch = Watch(slo, alerts, clock=clock)
         slo.begin(clock.now())
-        self.operations = Operations(self.watch, self.buckets, clock.now())
+        self.energy = Energy(
+            [StatedPower()], Host(own_seconds=0.0), RequestMeters(), clock=clock
+        )
+        self.operations = Operations(self.watch, self.buckets, clock.now(), self.energy)
 
     def buckets(self) -> Iterator[Bucket]:
         """Yield a histogram of one route: 90 fast answers, 10 slower ones."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from cortex.operations.alerts.engine import Alert
+from cortex.operations.energy.controller import Energy, EnergyReport
 from cortex.operations.slo.baseline import Bucket, baseline
 from cortex.operations.slo.report import SloReport, worst
 from cortex.operations.watch import Watch
@@ -13,9 +14,14 @@ class Operations:
     """Answers from the watch; nothing here waits for a disk but acknowledging."""
 
     def __init__(
-        self, watch: Watch, buckets: Callable[[], Iterable[Bucket]], since: float
+        self,
+        watch: Watch,
+        buckets: Callable[[], Iterable[Bucket]],
+        since: float,
+        energy: Energy,
     ) -> None:
-        """Take the watch, the request histogram, and when that began."""
+        """Take the watch, the request histogram and when that began, and energy."""
+        self._energy = energy
         self._watch = watch
         self._buckets = buckets
         self._since = since
@@ -30,6 +36,10 @@ class Operations:
             baseline=baseline(self._buckets()),
             baseline_since=self._since,
         )
+
+    async def energy(self) -> EnergyReport:
+        """Return power and energy as of the last look."""
+        return self._energy.report()
 
     async def alerts(self) -> list[Alert]:
         """Return what is pending or fires, the longest first."""

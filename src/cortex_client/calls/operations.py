@@ -49,6 +49,11 @@ def slo(**options: Unpack[Traced]) -> Call[Json]:
     return _told("/slo", options.get("correlation_id"))
 
 
+def energy(**options: Unpack[Traced]) -> Call[Json]:
+    """Return power, energy by route and emissions, each figure with its source."""
+    return _told("/metrics/energy", options.get("correlation_id"))
+
+
 def alerts(**options: Unpack[Traced]) -> Call[Json]:
     """Return the alerts that are pending or fire."""
     return _told("/alerts", options.get("correlation_id"))

@@ -91,3 +91,25 @@ def test_every_code_of_this_room_is_an_expected_error():
 
     for name in ("SloInvalid", "AlertNotFound", "PowerUnavailable"):
         assert issubclass(getattr(errors, name), CortexError)
+
+
+async def test_energy_tells_its_source_and_sums_up(served, http):
+    energy = served.world.watched.energy
+    meter, end = energy._meters.begin(lambda: "/memory/search")
+    meter.add(0.5)
+    end()
+    energy._host._own = 2.0
+    served.clock.advance(10)
+    energy.tick()
+    body = (await http.get("/metrics/energy")).json()
+    assert body["power_watts"] > 0
+    assert (body["measured"], body["source"]) == (False, "model")
+    assert body["power"]["low"] < body["power"]["watts"] < body["power"]["high"]
+    shared = sum(route["joules"] for route in body["routes"])
+    assert shared + body["background_joules"] == pytest.approx(body["joules"])
+    [route] = body["routes"]
+    assert route["joules_per_request"] == pytest.approx(route["joules"])
+    assert body["sci"]["co2e_grams"] > 0
+    assert not body["sci"]["measured"]
+    async with served.client("reader-token-012345678") as reader:
+        assert (await reader.get("/metrics/energy")).status_code == 403

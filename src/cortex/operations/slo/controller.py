@@ -19,18 +19,24 @@ EVENTS_METRIC = "cortex_slo_requests_total"
 BAD_METRIC = "cortex_slo_bad_requests_total"
 """Counters that hold the counts, labelled with the objective's name."""
 
+LABEL = "objective"
+
 
 class SeriesSource(Protocol):
     """What is asked of a history of metrics, after a restart."""
 
-    async def counter(
-        self, name: str, labels: Mapping[str, str], start: float, end: float
-    ) -> Sequence[tuple[float, float]]:
-        """Return (epoch seconds, cumulative value) of one counter, oldest first.
+    async def counters(
+        self, name: str, label: str, start: float, end: float
+    ) -> Mapping[str, Sequence[tuple[float, float]]]:
+        """Return (epoch seconds, cumulative value), oldest first, by a label's value.
 
-        The value never falls: restarts of the counted process are evened out.
+        The values never fall: restarts of the counted process are evened out.
         """
         ...
+
+
+SERVICE = "service:availability"
+"""The promise over all requests; a file may change it but not take it away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,20 +94,24 @@ class SloController:
 
     async def restore(self, source: SeriesSource, now: float) -> None:
         """Take over the courses that an earlier process left in the history."""
-        for objective in self.objectives:
-            start = now - objective.period_seconds
-            labels = {"objective": objective.name}
-            total = await source.counter(EVENTS_METRIC, labels, start, now)
-            bad = dict(await source.counter(BAD_METRIC, labels, start, now))
+        start = now - max(o.period_seconds for o in self.objectives)
+        totals = await source.counters(EVENTS_METRIC, LABEL, start, now)
+        bads = await source.counters(BAD_METRIC, LABEL, start, now)
+        for name, track in self._tracks.items():
+            bad = dict(bads.get(name, ()))
             known = 0.0
-            for at, value in total:
+            for at, value in totals.get(name, ()):
                 known = bad.get(at, known)
-                self._tracks[objective.name].restore(Point(at, Counts(value, known)))
+                track.restore(Point(at, Counts(value, known)))
 
     def begin(self, now: float) -> None:
         """Note the present counts; what is counted from here on is known."""
         for name, counts in self._counts().items():
             self._tracks[name].read(now, counts)
+
+    def last_minute(self, now: float) -> Counts:
+        """Return what the whole service did in the minute to ``now``."""
+        return self._tracks[SERVICE].within(60.0, now)
 
     def look(self, now: float) -> list[Evaluation]:
         """Read the counts and return what each burn-rate rule says of them."""

@@ -27,6 +27,7 @@ from cortex.service.http.middleware.boundary import Boundary
 from cortex.service.http.middleware.correlation import Correlation
 from cortex.service.http.middleware.forwarding import Forwarding
 from cortex.service.http.middleware.gate import Gate
+from cortex.service.http.middleware.metering import Metering
 from cortex.service.http.middleware.porter import Porter
 from cortex.service.http.options import Edge, HttpOptions
 from cortex.service.http.record import record_of
@@ -147,6 +148,7 @@ def _middleware(edge: Edge, options: HttpOptions) -> list[Middleware]:
     return [
         Middleware(Forwarding, proxies=options.proxies),
         Middleware(Correlation, ids=edge.ids),
+        Middleware(Metering, meters=edge.meters),
         Middleware(Porter, doors=edge.doors, metrics=edge.metrics),
         Middleware(
             Access,

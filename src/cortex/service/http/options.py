@@ -10,6 +10,7 @@ from cortex.foundation.clock import Clock
 from cortex.foundation.ids import IdSource
 from cortex.foundation.limits import BODY_BYTES_MAX
 from cortex.inference.media.kinds import VIDEO_BYTES_MAX
+from cortex.operations.energy.meters import RequestMeters
 from cortex.security.authorization import Authorization
 from cortex.security.doors import Doors
 from cortex.security.token_store import TokenStore
@@ -132,5 +133,6 @@ class Edge:
     state: Callable[[], str]
     tokens: TokenStore | None = None
     rates: Rates | None = None
+    meters: RequestMeters = field(default_factory=RequestMeters)
     carried: Mapping[str, ASGIApp] = field(default_factory=dict)
     pages: Mapping[str, Page] = field(default_factory=dict)

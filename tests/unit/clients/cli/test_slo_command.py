@@ -110,3 +110,21 @@ def test_alerts_are_listed_and_acknowledged(cortex: Any, server: Any, reply: Any
     done = cortex("alerts", "acknowledge", "HighCpu")
     assert done.stdout == "HighCpu is known to ann\n"
     assert server.seen[-1].body == {"name": "HighCpu"}
+
+
+def test_energy_says_who_tells_it(cortex: Any, server: Any, reply: Any):
+    told = {
+        "power": {"watts": 2.0, "low": 1.0, "high": 4.0, "measured": False, "source": "model"},
+        "machine_watts": 20.0, "seconds": 120.0, "joules": 240.0, "co2e_grams": 0.03,
+        "grid_grams_per_kwh": 473.0, "background_joules": 40.0,
+        "sci": {"co2e_grams": 0.5, "per_recalls": 1000},
+        "routes": [
+            {"route": "/context", "requests": 4, "cpu_seconds": 0.2, "joules": 200.0,
+             "joules_per_request": 50.0}
+        ],
+    }  # fmt: skip
+    server.then(reply(200, told), reply(200, told))
+    out = cortex("energy").stdout
+    for text in ("2.00 W (1.00 to 4.00), estimated by model", "/context", "40.00"):
+        assert text in out
+    assert json.loads(cortex("energy", "--json").stdout) == told

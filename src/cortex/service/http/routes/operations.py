@@ -1,4 +1,4 @@
-"""/slo, /alerts: are the promises kept, and who must know."""
+"""/slo, /alerts, /metrics/energy: promises, who must know, and what it costs."""
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -25,6 +25,12 @@ class OperationsRoutes:
         router = APIRouter(tags=["operations"])
         add = router.add_api_route
         add("/slo", self.slo, methods=["GET"], response_model=wire.SloAnswer)
+        add(
+            "/metrics/energy",
+            self.energy,
+            methods=["GET"],
+            response_model=wire.EnergyAnswer,
+        )
         add("/alerts", self.alerts, methods=["GET"], response_model=wire.AlertsAnswer)
         add(
             "/alerts/acknowledge",
@@ -39,6 +45,11 @@ class OperationsRoutes:
         """Return every objective with its error budget, burn rates and alerts."""
         caller.principal.require(Scope.PERFORMANCE)
         return json_answer(wire.report(await self._cases.slo()))
+
+    async def energy(self, caller: Admitted) -> Response:
+        """Return power, energy by route and emissions; each figure with its source."""
+        caller.principal.require(Scope.PERFORMANCE)
+        return json_answer(wire.energy(await self._cases.energy()))
 
     async def alerts(self, caller: Admitted) -> Response:
         """Return the alerts that are pending or fire."""

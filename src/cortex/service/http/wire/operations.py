@@ -5,6 +5,12 @@ from typing import Annotated
 from pydantic import StringConstraints
 
 from cortex.operations.alerts.engine import Alert
+from cortex.operations.energy.controller import (
+    SCI_RECALLS,
+    EnergyReport,
+    RouteTotal,
+)
+from cortex.operations.energy.model import co2e_grams
 from cortex.operations.slo.report import Baseline, Promise, SloReport
 from cortex.service.fields import Wire
 
@@ -95,6 +101,136 @@ class SloAnswer(Wire):
     objectives: list[ObjectiveAnswer]
     baseline: list[BaselineAnswer]
     baseline_since: float
+
+
+class WattsAnswer(Wire):
+    """Power with its band; ``measured`` says whether a meter told it."""
+
+    watts: float
+    low: float
+    high: float
+    measured: bool
+    source: str
+
+
+class PartAnswer(Wire):
+    """Energy of one part of the machine since the start."""
+
+    part: str
+    source: str
+    measured: bool
+    watts: float
+    joules: float
+    low_joules: float
+    high_joules: float
+
+
+class RouteEnergyAnswer(Wire):
+    """Energy of the requests of one route, by their share of CPU time."""
+
+    route: str
+    requests: int
+    cpu_seconds: float
+    joules: float
+    joules_per_request: float | None
+    co2e_grams_per_request: float | None
+    measured: bool
+    source: str
+
+
+class SciAnswer(Wire):
+    """Software carbon intensity: grams CO2e for so many recalls, without hardware."""
+
+    per_recalls: int
+    recalls: int
+    co2e_grams: float | None
+    embodied_grams: float
+    measured: bool
+    source: str
+
+
+class EnergyAnswer(Wire):
+    """GET /metrics/energy; totals are since the server began."""
+
+    power_watts: float
+    power: WattsAnswer
+    average_watts: float | None
+    machine_watts: float
+    measured: bool
+    source: str
+    seconds: float
+    joules: float
+    low_joules: float
+    high_joules: float
+    background_joules: float
+    cpu_seconds: float
+    co2e_grams: float
+    grid_grams_per_kwh: float
+    parts: list[PartAnswer]
+    routes: list[RouteEnergyAnswer]
+    sci: SciAnswer
+
+
+def energy(value: EnergyReport) -> dict[str, object]:
+    """Shape the report of energy."""
+    totals = value.totals
+    told = {"measured": value.measured, "source": value.source}
+    busiest = sorted(totals.routes.items(), key=lambda item: -item[1].joules)
+    return {
+        "power_watts": value.power_watts,
+        "power": {
+            "watts": value.power_watts,
+            "low": value.low_watts,
+            "high": value.high_watts,
+            **told,
+        },
+        "average_watts": value.average_watts,
+        "machine_watts": value.machine_watts,
+        **told,
+        "seconds": totals.seconds,
+        "joules": totals.joules,
+        "low_joules": totals.low,
+        "high_joules": totals.high,
+        "background_joules": totals.background_joules,
+        "cpu_seconds": totals.own_cpu_seconds,
+        "co2e_grams": co2e_grams(totals.joules, value.grid_grams_per_kwh),
+        "grid_grams_per_kwh": value.grid_grams_per_kwh,
+        "parts": [
+            {
+                "part": part.part,
+                "source": part.source,
+                "measured": part.measured,
+                "watts": part.watts,
+                "joules": part.joules,
+                "low_joules": part.low,
+                "high_joules": part.high,
+            }
+            for part in totals.parts.values()
+        ],
+        "routes": [
+            {**_route(name, use, value.grid_grams_per_kwh), **told}
+            for name, use in busiest
+        ],
+        "sci": {
+            "per_recalls": SCI_RECALLS,
+            "recalls": value.recalls,
+            "co2e_grams": value.sci_grams,
+            "embodied_grams": 0.0,
+            **told,
+        },
+    }
+
+
+def _route(name: str, use: RouteTotal, grid: float) -> dict[str, object]:
+    each = use.joules / use.requests if use.requests else None
+    return {
+        "route": name,
+        "requests": use.requests,
+        "cpu_seconds": use.cpu_seconds,
+        "joules": use.joules,
+        "joules_per_request": each,
+        "co2e_grams_per_request": None if each is None else co2e_grams(each, grid),
+    }
 
 
 def alert(value: Alert) -> dict[str, object]:
