@@ -14,6 +14,7 @@ from cortex.agents.clauses import decompose
 from cortex.agents.criteria import measure
 from cortex.agents.model import Issue, IssueKind, Output, Severity, Source, short
 from cortex.agents.statements import (
+    NUMBERS_MAX,
     Statement,
     citations,
     clauses,
@@ -47,6 +48,9 @@ ISSUES_OF_A_KIND_MAX: Final = 5
 OVERCONFIDENT_FROM: Final = 0.9
 WORDS_MIN: Final = 5
 """Words below which an output can hardly answer a goal."""
+
+COMBINED_MAX: Final = 40
+"""Numbers of the sources whose sums and differences count as told."""
 
 TELLING: Final = 12
 """Characters from which a sentence that stands twice is a repetition."""
@@ -307,38 +311,44 @@ def _broken_forms(content: str) -> Iterator[str]:
 
 
 def _foreign_numbers(material: Material) -> tuple[list[Issue], float]:
-    stated = list(dict.fromkeys(numbers(material.output.content)))
+    stated = list(dict.fromkeys(numbers(material.output.content)))[:NUMBERS_MAX]
     if not material.sources or not stated:
         return [], 0.0
     told = (material.goal, *material.criteria, *(s.text for s in material.sources))
     known = set(numbers("\n".join(told)))
-    foreign = [one for one in stated if one not in known and not _derived(one, known)]
+    explained = _derived(known)
+    foreign = [
+        one
+        for one in stated
+        if one not in known and round(float(one), _DIGITS) not in explained
+    ]
+    sentences = statements(material.output.content) if foreign else ()
     issues = [
         Issue(
             IssueKind.NUMBER_NOT_IN_SOURCES,
             Severity.HIGH,
             f"The number {one} is in no source.",
-            _around(material.output.content, one),
+            _around(sentences, one),
         )
-        for one in foreign
+        for one in foreign[:ISSUES_OF_A_KIND_MAX]
     ]
     return issues, max(len(foreign) / len(stated), min(1.0, len(foreign) / 2))
 
 
-def _derived(number: str, known: set[str]) -> bool:
-    """Return whether a small count, a sum or a difference of two explains a number."""
-    value = float(number)
-    if value in (0, 1, 2, 3):
-        return True
-    values = [float(one) for one in sorted(known)[:40]]
-    return any(
-        abs(left + right - value) < _EQUAL or abs(left - right - value) < _EQUAL
+def _derived(known: set[str]) -> frozenset[float]:
+    """Return what needs no source: small counts, sums and differences of two."""
+    values = [float(one) for one in sorted(known)[:COMBINED_MAX]]
+    pairs = {
+        round(result, _DIGITS)
         for n, left in enumerate(values)
-        for right in values[:n] + values[n + 1 :]
-    )
+        for right in values[:n]
+        for result in (left + right, left - right, right - left)
+    }
+    return frozenset(pairs | {0.0, 1.0, 2.0, 3.0})
 
 
-_EQUAL: Final = 1e-9
+_DIGITS: Final = 6
+"""Digits behind the point to which sums are compared."""
 
 
 def _foreign_citations(material: Material) -> tuple[list[Issue], float]:
@@ -444,9 +454,9 @@ def _short_is_asked(material: Material) -> bool:
     return any(measure(one, text).understood for one in material.criteria)
 
 
-def _around(text: str, number: str) -> str:
-    """Return the sentence of the text that holds the number."""
-    for one in statements(text):
+def _around(sentences: Sequence[Statement], number: str) -> str:
+    """Return the sentence that holds the number."""
+    for one in sentences:
         if number in one.numbers:
             return short(one.text, EVIDENCE_CHARACTERS_MAX)
     return number

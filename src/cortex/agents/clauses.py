@@ -54,7 +54,7 @@ class Decomposition:
     background: tuple[str, ...] = ()
 
 
-_SENTENCE: Final = re.compile(r"(?<=[.!?])\s+(?=[\"'(A-Z0-9])|\s*\n+\s*|\s*;\s+")
+_SENTENCE: Final = re.compile(r"(?<=[.!?])\s+(?=[\"'(A-Z0-9])|;\s+")
 _BULLET: Final = re.compile(r"^\s*(?:[-*\u2022\u2013]|\(?\d{1,2}[.)])\s+")
 _OPENING: Final = re.compile(
     r"^(?:please|first(?:ly)?,?|now,?|(?:i|we)(?:'d)? (?:want|need|would like|have"
@@ -130,7 +130,13 @@ def decompose(goal: str) -> Decomposition:
 
 def sentences(text: str) -> list[str]:
     """Return the sentences and list items of a text, in order."""
-    pieces = (_BULLET.sub("", piece).strip() for piece in _SENTENCE.split(text))
+    # Runs of white space go first: a search from each place of one takes its square.
+    lines = (" ".join(line.split()) for line in text.splitlines())
+    pieces = (
+        _BULLET.sub("", piece).strip()
+        for line in lines
+        for piece in _SENTENCE.split(line)
+    )
     return [piece for piece in pieces if piece]
 
 

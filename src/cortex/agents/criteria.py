@@ -49,7 +49,9 @@ _ABSENT: Final = re.compile(
     r"[\"'“]([^\"'”]{1,200})[\"'”]",
     re.IGNORECASE,
 )
-_ITEM: Final = re.compile(r"^\s*(?:[-*\u2022\u2013]|\(?\d{1,2}[.)])\s+\S", re.MULTILINE)
+_ITEM: Final = re.compile(
+    r"^[ \t]*(?:[-*\u2022\u2013]|\(?\d{1,2}[.)])\s+\S", re.MULTILINE
+)
 _FORMS: Final[tuple[tuple[str, str], ...]] = (
     (r"\bjson\b", "json"),
     (r"\bbullet|\blist\b|\bnumbered\b", "list"),
@@ -130,7 +132,8 @@ def _met(criterion: str, kind: IssueKind, *, ok: bool, told: str) -> Met:
 
 
 def _is_json(content: str) -> bool:
-    text = re.sub(r"^```(?:json)?\s*|\s*```$", "", content.strip())
+    text = content.strip().removesuffix("```").removeprefix("```")
+    text = text.removeprefix("json")
     try:
         json.loads(text)
     except (ValueError, RecursionError):
@@ -146,7 +149,9 @@ _COUNTS: Final[dict[str, Callable[[str], int]]] = {
     "word": lambda text: len(text.split()),
     "character": len,
     "sentence": lambda text: len(re.findall(r"[.!?](?:\s|$)", text)),
-    "paragraph": lambda text: len([p for p in re.split(r"\n\s*\n", text) if p.strip()]),
+    "paragraph": lambda text: len(
+        [p for p in re.split(r"\n[ \t]*\n", text) if p.strip()]
+    ),
     "line": lambda text: len([one for one in text.splitlines() if one.strip()]),
     "bullet": _items,
     "item": _items,
@@ -155,7 +160,7 @@ _COUNTS: Final[dict[str, Callable[[str], int]]] = {
 _HAS_FORM: Final[dict[str, Callable[[str], bool]]] = {
     "json": _is_json,
     "list": lambda text: _items(text) > 1,
-    "table": lambda text: bool(re.search(r"^\s*\|.+\|\s*$", text, re.MULTILINE)),
+    "table": lambda text: bool(re.search(r"^[ \t]*\|.+\|[ \t]*$", text, re.MULTILINE)),
     "code": lambda text: "```" in text,
     "heading": lambda text: bool(re.search(r"^#{1,6} \S", text, re.MULTILINE)),
     "question": lambda text: text.rstrip().endswith("?"),

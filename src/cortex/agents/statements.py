@@ -10,11 +10,19 @@ from cortex.memory.terms import QUERY_STOP_WORDS, words
 STATEMENTS_MAX: Final = 200
 """Statements of one text that are looked at."""
 
+CLAUSES_MAX: Final = 8
+"""Clauses of one sentence that are looked at: each is held against each other one."""
+
+NUMBERS_MAX: Final = 5_000
+"""Different numbers of a text that are looked at."""
+
+CITATIONS_MAX: Final = 100
+
 CLAIM_WORDS_MIN: Final = 4
 """Words from which a sentence states something that can be held against a source."""
 
 _NUMBER: Final = re.compile(r"(?<![\w.])[-+]?\d[\d,]*(?:\.\d+)?(?:\s?%)?(?![\w]*\])")
-_ORDINAL: Final = re.compile(r"(?:^|\n)\s*\(?\d{1,2}[.)]\s")
+_ORDINAL: Final = re.compile(r"(?:^|\n)[ \t]*\(?\d{1,2}[.)]\s")
 _CITATIONS: Final = (
     re.compile(r"https?://[^\s)>\]\"']+"),
     re.compile(r"\bdoi:\s?10\.\d{4,9}/\S+|\b10\.\d{4,9}/[^\s)]+", re.IGNORECASE),
@@ -107,8 +115,8 @@ def clauses(text: str) -> tuple[Statement, ...]:
 
     "It is open, but there is no lift" denies the lift and not the opening.
     """
-    pieces = _CLAUSE.split(_REPLY.sub("", text))
-    return tuple(statement(piece) for piece in pieces if piece and piece.strip())
+    pieces = _CLAUSE.split(_REPLY.sub("", text))[:CLAUSES_MAX]
+    return tuple(statement(piece) for piece in pieces)
 
 
 def is_claim(one: Statement) -> bool:
@@ -135,7 +143,7 @@ def citations(text: str) -> list[str]:
             (match[1] if match.lastindex else match[0]).rstrip(".,;")
             for match in pattern.finditer(text)
         ]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(found))[:CITATIONS_MAX]
 
 
 def opposed(one: Statement, other: Statement) -> str:
@@ -182,7 +190,8 @@ def _contrary(left: frozenset[str], right: frozenset[str]) -> tuple[str, ...]:
 
 def _number_conflict(one: Statement, other: Statement) -> str:
     """Return the numbers that differ where everything else is nearly the same."""
-    here, there = one.numbers - other.numbers, other.numbers - one.numbers
+    left, right = _quantities(one), _quantities(other)
+    here, there = left - right, right - left
     if not here or not there:
         return ""
     plain, plain_other = one.words - one.numbers, other.words - other.numbers
@@ -190,6 +199,19 @@ def _number_conflict(one: Statement, other: Statement) -> str:
     if len(common) < _SAME_BUT_NUMBER * len(all_):
         return ""
     return f"{min(here)} against {min(there)}"
+
+
+_LABEL: Final = re.compile(
+    r"\b(?:[A-Z][a-z]+|version|chapter|section|page|step|number|room|line|item|part"
+    r"|figure|table|day|week|server|floor|port)\s+#?\d[\d.]*"
+)
+
+
+def _quantities(one: Statement) -> frozenset[str]:
+    """Return the numbers that measure; one that names, as in "Pier 4", does not."""
+    if not one.numbers:
+        return one.numbers
+    return frozenset(numbers(_LABEL.sub("", one.text)))
 
 
 _SAME_BUT_NUMBER: Final = 0.75

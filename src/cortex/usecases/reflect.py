@@ -4,6 +4,7 @@ A reflection is kept as a memory of kind ``reflection``; its id is that memory's
 next attempt's reflection finds it by ``previous_id``, or else by its goal.
 """
 
+import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -40,6 +41,7 @@ from cortex.foundation.errors import (
 from cortex.foundation.limits import QUERY_CHARACTERS_MAX
 from cortex.foundation.tenancy import Namespace, Principal
 from cortex.memory.model import Memory, NewMemory, Query, Selection
+from cortex.memory.terms import TermAnalyser
 from cortex.memory.trust import SourceKind
 from cortex.usecases.agent_memory import AgentMemory
 from cortex.usecases.asking import Asking, Errand
@@ -54,6 +56,15 @@ MEMORIES_MAX: Final = 8
 
 QUESTION_CHARACTERS_MAX: Final = 1_000
 """Characters of an output by which memories are recalled where there is no goal."""
+
+INLINE_CHARACTERS_MAX: Final = 10_000
+"""Characters that are checked at once, in some milliseconds; more go to a thread."""
+
+SOURCES_CHARACTERS_MAX: Final = 200_000
+"""Characters of all sources that are read, the caller's first: a second of work."""
+
+EMBEDDED_CHARACTERS_MAX: Final = 1_000
+"""Characters of a sentence that are embedded: about what the model reads."""
 
 ISSUES_KEPT_MAX: Final = 20
 """Issues kept with a reflection, for the next one to compare."""
@@ -146,21 +157,26 @@ class Reflect:
     async def _judgement(
         self, request: ReflectRequest, memories: Sequence[Memory], errand: Errand
     ) -> Judgement:
-        sources = [
-            Source(name, as_text(value)) for name, value in request.facts.items()
-        ]
-        sources += [Source(memory.id, memory.content) for memory in memories]
+        sources, notes = _sources(request, memories)
         material = Material(
             request.output, request.goal, request.criteria, tuple(sources)
         )
-        probed = probe(material)
-        notes = [] if sources else ["There was no source to hold its claims against."]
+        size = len(request.output.content) + sum(len(one.text) for one in sources)
+        if size <= INLINE_CHARACTERS_MAX:
+            probed = probe(material)
+        else:
+            probed = await asyncio.to_thread(probe, material)
         try:
             nearness = await self._nearness(probed)
         except Unavailable:
             nearness = None
             notes.append("Compared by words alone: the embedder is down.")
-        findings = self.checker.check(material, probed, nearness)
+        if size <= INLINE_CHARACTERS_MAX:
+            findings = self.checker.check(material, probed, nearness)
+        else:
+            # A stemmer serves one thread: the other thread has one of its own.
+            apart = Checker(TermAnalyser())
+            findings = await asyncio.to_thread(apart.check, material, probed, nearness)
         return await self._joined(material, findings, judged(findings, notes), errand)
 
     async def _joined(
@@ -186,8 +202,10 @@ class Reflect:
         return joined(measured, opinion)
 
     async def _nearness(self, probed: Probe) -> Nearness:
-        claims = [claim.text for claim in probed.claims]
-        passages = [passage.text for _, passage in probed.passages]
+        claims = [claim.text[:EMBEDDED_CHARACTERS_MAX] for claim in probed.claims]
+        passages = [
+            passage.text[:EMBEDDED_CHARACTERS_MAX] for _, passage in probed.passages
+        ]
         table = await self.memory.cosines(claims, [*probed.aspects, *passages])
         count = len(probed.aspects)
         return Nearness(
@@ -242,6 +260,24 @@ class Reflect:
             "iteration": made.iteration,
         }
         self.announce("agents.reflected", namespace, data, context)
+
+
+def _sources(
+    request: ReflectRequest, memories: Sequence[Memory]
+) -> tuple[list[Source], list[str]]:
+    """Return what the output is held against, and what is to be said of it."""
+    told = [(name, as_text(value)) for name, value in request.facts.items()]
+    told += [(memory.id, memory.content) for memory in memories]
+    if not told:
+        return [], ["There was no source to hold its claims against."]
+    sources, left = [], SOURCES_CHARACTERS_MAX
+    for name, text in told:
+        sources.append(Source(name, text[:left]))
+        left -= min(left, len(text))
+    notes = (
+        [] if left else [f"Sources were cut at {SOURCES_CHARACTERS_MAX} characters."]
+    )
+    return sources, notes
 
 
 def _check(request: ReflectRequest) -> None:

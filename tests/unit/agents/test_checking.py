@@ -133,6 +133,8 @@ def test_citations_of_all_kinds_are_seen() -> None:
         ("The pump holds 40 litres of oil", "The pump holds 60 litres of oil", True),
         ("Sales rose in March 2020", "Costs fell in June 2021", False),
         ("The pump holds 40 litres", "The pump is red", False),
+        ("Pier 4 stands in the river", "Pier 5 stands in the river", False),
+        ("It is open, but there is no lift here", "It is open", False),
     ],
 )
 def test_contraries_are_told_from_other_subjects(

@@ -156,3 +156,14 @@ async def test_what_cannot_be_judged_is_refused(agents) -> None:
     plan = await agents.plan()
     with pytest.raises(NotFound):
         await agents.reflect("x", 2, previous_id=plan.id)
+
+
+async def test_long_texts_are_judged_beside_the_event_loop(agents) -> None:
+    long = "\n".join(f"Pier {n} of the bridge stands in the river." for n in range(900))
+    bad = BAD.replace("530", "9530")
+    made = await agents.reflect(f"{long}\n{bad}", facts={"page": f"{long}\n{SOURCE}"})
+    kinds = {issue.kind.value for issue in made.judgement.issues}
+    assert "number_not_in_sources" in kinds
+    huge = {"page": SOURCE, "more": "x " * 150_000}
+    cut = await agents.reflect(facts=huge)
+    assert "Sources were cut at 200000 characters." in cut.judgement.notes
