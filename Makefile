@@ -7,7 +7,7 @@ SOURCES := src tests tools benchmarks
 
 .PHONY: help demo serve test test-heavy test-peers lint types contracts check lock export \
 	clean bench-memory bench-ledger attack-ledger oracles-ledger crash-ledger bench-doors \
-	bench-mcp bench-agents
+	bench-mcp bench-agents bench-media
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -59,6 +59,9 @@ attack-ledger: .venv/.dev ## Attack stored ledgers in every known way; print wha
 
 bench-doors: .venv/.dev ## Print what tokens, policies and floods cost
 	@$(BIN)/python -m benchmarks.doors
+
+bench-media: .venv/.dev ## Print what reading files costs and what finds them (DATA=folder of the data sets)
+	@$(BIN)/python -m benchmarks.inference.media $(if $(DATA),--data $(DATA))
 
 bench-mcp: .venv/.dev ## Print what a tool call costs beside a plain call
 	@$(BIN)/python -m benchmarks.mcp
