@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cortex.bus.events import Event
 from cortex.foundation.ids import Uuid7Source
 from cortex.ledger.log import Ledger, LedgerContext
 from cortex.ledger.model import SystemEvent
@@ -14,6 +15,11 @@ from cortex.ledger.options import LedgerOptions
 from cortex.ledger.pins import PinFolder
 from cortex.ledger.selfcheck import FULL_SECONDS, SelfCheck
 from cortex.ledger.verdicts import Reason, Verdict, Verification
+from cortex.security.intrusion import Watch
+from cortex.security.intrusion_reports import IntrusionReports
+from cortex.storage.migrations import load_migrations
+from cortex.storage.outbox import Journal
+from cortex.storage.sqlite import Database
 
 
 class FakeClock:
@@ -89,6 +95,35 @@ async def test_a_change_by_another_connection_is_raised_once(
     spoil(tmp_path, 300, back=True)
     assert (await check.look()).verdict is Verdict.INTACT
     assert ledger.health().status == "ok"
+
+
+async def test_a_finding_becomes_an_event_of_the_journal(
+    ledger: Ledger, clock: FakeClock, tmp_path: Path
+) -> None:
+    watch = Watch(clock)
+    database = Database(
+        tmp_path / "cortex.db",
+        clock=clock,
+        migrations=load_migrations("cortex.storage"),
+    )
+    await database.open()
+
+    def alarm(found: Verification) -> None:
+        watch.tampering("ledger", found.reason.value, found.index)
+
+    check = SelfCheck(ledger, PinFolder(tmp_path / "pins"), clock, alarm)
+    await grow(ledger, 0, 40)
+    await check.look()
+    spoil(tmp_path, 17)
+    clock.seconds += FULL_SECONDS
+    await check.look()
+
+    reports = IntrusionReports(watch, database, clock=clock, ids=Uuid7Source(clock))
+    assert await reports.report() == 1
+    (entry,) = await Journal(database, Event.from_json).after(0, limit=10)
+    assert entry.event.type == "security.tampering_found"
+    assert (entry.event.data["target"], entry.event.data["index"]) == ("ledger", 17)
+    await database.close()
 
 
 async def test_a_look_reads_what_is_new_and_finds_what_is_wrong_there(
