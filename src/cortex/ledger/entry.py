@@ -33,6 +33,9 @@ NO_PREVIOUS = "0" * 64
 CHAIN_BYTES = 200
 """Bytes kept free for the chain member when deciding whether a body is too long."""
 
+NESTED_MAX = 128
+"""Lists and objects within one another: a verifier of any stack depth reads that."""
+
 TIME_CHARACTERS = 27
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -125,6 +128,9 @@ def canonical_bytes(value: JsonValue, free: Sequence[JsonValue] | None = None) -
         except TypeError as error:
             message = f"this value has no JSON form: {error}"
             raise ValidationError(message, field="body") from error
+    if not _is_flat(parts):
+        message = f"values are nested {NESTED_MAX} deep at most"
+        raise ValidationError(message, field="body", limit=NESTED_MAX)
     return canonical_json(value)
 
 
@@ -347,6 +353,22 @@ def _are_plain(values: Iterable[object], depth: int) -> bool:
         if type(value) is not str and not _is_plain(value, depth):
             return False
     return True
+
+
+def _is_flat(values: Sequence[object]) -> bool:
+    """Return whether nothing is nested deeper than any verifier can follow."""
+    layer: list[object] = list(values)
+    for _ in range(NESTED_MAX):
+        below: list[object] = []
+        for value in layer:
+            if isinstance(value, dict):
+                below += value.values()
+            elif isinstance(value, list):
+                below += value
+        if not below:
+            return True
+        layer = below
+    return False
 
 
 def _are_plain_keys(keys: Iterable[object]) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeVar
 
-from cortex.foundation.errors import CortexError, Overloaded
+from cortex.foundation.errors import CortexError, Overloaded, Unavailable
 from cortex.storage.sqlite import Connection, Database
 
 Q = TypeVar("Q")
@@ -96,23 +96,22 @@ class Gatherer(Generic[Q, R]):
         group: list[_Waiting[Q, R]],
         written: "asyncio.Future[Sequence[R | CortexError]]",
     ) -> None:
-        error = None if written.cancelled() else written.exception()
-        if isinstance(error, CortexError):
+        if written.cancelled():
+            error: BaseException | None = Unavailable("the write was given up")
+        else:
+            error = written.exception()
+        if isinstance(error, Exception):
             self._settle(group, [error] * len(group))
-        elif error is not None or written.cancelled():
-            for waiting in group:
-                waiting.future.cancel()
-            self._go_on()
         else:
             self._settle(group, written.result())
 
     def _settle(
-        self, group: list[_Waiting[Q, R]], results: Sequence[R | CortexError]
+        self, group: list[_Waiting[Q, R]], results: Sequence[R | Exception]
     ) -> None:
         for waiting, result in zip(group, results, strict=True):
             if waiting.future.done():
                 continue
-            if isinstance(result, CortexError):
+            if isinstance(result, Exception):
                 waiting.future.set_exception(result)
             else:
                 waiting.future.set_result(result)

@@ -522,3 +522,43 @@ async def test_an_unusable_pin_checks_nothing(opened: Open, tmp_path: Path) -> N
         Verdict.UNCHECKABLE,
         Reason.PIN_UNUSABLE,
     )
+
+
+async def test_the_same_id_twice_at_once_is_one_entry(opened: Open) -> None:
+    ledger = await opened()
+
+    answers = await asyncio.gather(
+        ledger.append(event(1)),
+        ledger.append(event(1)),
+        ledger.append(event(2)),
+        ledger.append(event(1, tenant="other")),
+        ledger.append(event(2)),
+        return_exceptions=True,
+    )
+
+    assert isinstance(answers[3], Conflict)
+    receipts = [answer for answer in answers if not isinstance(answer, BaseException)]
+    assert [receipt.index for receipt in receipts] == [0, 0, 1, 1]
+    assert receipts[0] == receipts[1]
+    assert ledger.health().size == 2
+
+
+async def test_what_has_no_canonical_form_fails_alone(opened: Open) -> None:
+    ledger = await opened()
+    deep: list[object] = []
+    for _ in range(900):
+        deep = [deep]
+
+    answers = await asyncio.gather(
+        ledger.record(CALL),
+        ledger.record(replace(CALL, usage={"n": 2**60})),
+        ledger.record(replace(CALL, usage={"deep": deep})),
+        ledger.record(replace(CALL, prompt="\ud800")),
+        ledger.record(CALL),
+        return_exceptions=True,
+    )
+
+    wrong = [isinstance(answer, ValidationError) for answer in answers]
+    assert wrong == [False, True, True, True, False], answers
+    assert ledger.health() == replace(ledger.health(), status="ok", size=2)
+    assert (await ledger.verify()).verdict is Verdict.INTACT
