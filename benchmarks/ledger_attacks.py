@@ -172,9 +172,7 @@ def main() -> int:
             "attacks_missed", lost, "cases", 0, at_most=True, note=f"of {cases} cases"
         ),
         Claim("clean_logs", clean, "logs", 1000, note=f"{taken:.0f} s, seed {SEED}"),
-        Claim(
-            "false_alarms", alarms, "logs", 0, at_most=True, note=str(dict(verdicts))
-        ),
+        Claim("false_alarms", alarms, "logs", 0, at_most=True, note=told_of(verdicts)),
     ]
     detail = {
         name: {"cases": found.cases, "missed": found.missed, "sizes": len(found.sizes)}
