@@ -9,6 +9,7 @@ import time
 import pytest
 
 from cortex_client import consul
+from cortex_client.consul import TIMEOUT_SECONDS as PATIENCE
 from cortex_client.discovery import locate
 from cortex_client.errors import ConfigurationError
 
@@ -41,7 +42,8 @@ def entry(address="10.1.10.12", port=4949, node="10.1.10.1", **service):
 
 
 @pytest.fixture
-def agent(server):
+def agent(server, monkeypatch):
+    monkeypatch.setattr(consul, "TIMEOUT_SECONDS", 20.0)  # a shared machine may stall
     reply = type(server.usual(None))
     server.say = lambda body, status=200, **more: server.then(
         reply(status, body, **more)
@@ -136,12 +138,14 @@ def test_a_wrong_answer_is_an_error_that_says_what_to_do(agent, status, body):
         locate(None, agent.environ)
 
 
-def test_a_silent_agent_costs_a_second(agent):
-    agent.say([entry()], delay_seconds=1.5)
+def test_a_silent_agent_costs_no_more_than_its_time(agent, monkeypatch):
+    assert PATIENCE == 1.0
+    monkeypatch.setattr(consul, "TIMEOUT_SECONDS", 0.2)
+    agent.say([entry()], delay_seconds=0.6)
     started = time.monotonic()
     with pytest.raises(ConfigurationError):
         locate(None, agent.environ)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
 
 
 def test_an_agent_that_is_not_there_is_an_error(agent):
