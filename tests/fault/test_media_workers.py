@@ -163,3 +163,10 @@ async def test_without_ffmpeg_a_film_names_what_is_missing(tmp_path: Path) -> No
         [pid] = workers.pids
         limits = Path(f"/proc/{pid}/limits").read_text()
     assert "4294967296" in limits
+
+
+async def test_where_no_process_can_be_started_that_is_told(options, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    async with working(options()) as workers:
+        with pytest.raises(EmbeddingUnavailable, match="no process can be started"):
+            await ask(workers, b"one")

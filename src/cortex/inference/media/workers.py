@@ -7,6 +7,7 @@ is handed over as an open descriptor.
 """
 
 import asyncio
+import contextlib
 import os
 import socket
 import subprocess
@@ -62,7 +63,8 @@ class _Process:
     def __init__(self, options: WorkerOptions) -> None:
         own, other = socket.socketpair()
         own.settimeout(options.deadline_seconds)
-        with other:
+        with contextlib.ExitStack() as undone, other:
+            undone.callback(own.close)
             self._process = subprocess.Popen(  # noqa: S603 - our own module
                 [sys.executable, "-P", "-m", options.module, str(other.fileno())],
                 stdin=subprocess.DEVNULL,
@@ -70,6 +72,7 @@ class _Process:
                 env=dict(options.environment),
                 pass_fds=(other.fileno(),),
             )
+            undone.pop_all()
         self._link = own
 
     @property
@@ -192,9 +195,16 @@ class MediaWorkers:
                     break
                 process.stop(0.0)
             else:
-                process = _Process(self._options)
+                process = self._started()
             self._busy.add(process)
             return process
+
+    def _started(self) -> _Process:
+        try:
+            return _Process(self._options)
+        except OSError as error:
+            message = f"no process can be started to read files: {error.strerror}"
+            raise EmbeddingUnavailable(message, hint="Try again later.") from error
 
     def _returned(self, process: _Process) -> None:
         with self._lock:
