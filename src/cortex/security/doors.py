@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from cortex.foundation.errors import RateLimited, Unauthenticated
 from cortex.foundation.tenancy import Principal
-from cortex.security.intrusion import Reason, Watch
+from cortex.security.intrusion import Alert, Reason, Watch
 from cortex.security.issued_tokens import PREFIX
 from cortex.security.jwt import looks_like_jwt
 from cortex.security.mtls import CertificateIdentities
@@ -87,6 +87,14 @@ class Doors:
         if self._jwt is not None and looks_like_jwt(token):
             return self._jwt.recall(token) or self._static(token)
         return self._static(token)
+
+    def alerts(self) -> list[Alert]:
+        """Return the newest signs of an attack, newest first."""
+        return self._watch.alerts()
+
+    def waiting(self) -> int:
+        """Return how many clients have to wait now."""
+        return self._watch.waiting()
 
     def keeps_waiting(self, address: str) -> bool:
         """Tell whether unknown credentials from this address are not looked at."""

@@ -25,6 +25,9 @@ CLIENTS_MAX = 10_000
 SIGNALS_PENDING_MAX = 1_000
 """Signals that wait to be written; more are counted and told as one."""
 
+ALERTS_MAX = 200
+"""Signs kept to be shown; events and the ledger have them all."""
+
 DENIALS = Rate(20, 60.0)
 """Refusals of one client that are still a mistake: a script with a stale token."""
 
@@ -41,7 +44,6 @@ EVERYONE = "*"
 """Stands for the client where a signal is about all of them together."""
 
 _BITS = 64
-_DOUBLINGS_MAX = 60
 _ADDRESS_CHARACTERS_MAX = 64
 _IPV6_HOST_BITS = 64
 _DOUBLINGS_MAX = 60
@@ -125,6 +127,14 @@ class Signal:
     reason: str
     count: int = 1
     value: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A sign and when it was seen, epoch seconds."""
+
+    at: float
+    signal: Signal
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +242,7 @@ class Watch:
         self._options = options or WatchOptions()
         self._suspects: OrderedDict[str, Suspect] = OrderedDict()
         self._signals: deque[Signal] = deque()
+        self._alerts: deque[Alert] = deque(maxlen=ALERTS_MAX)
         self._unsent: dict[SignalType, int] = {}
         self._arrivals: dict[bool, float | None] = {}
         self._everywhere_arrival: float | None = None
@@ -303,7 +314,18 @@ class Watch:
     def tampering(self, target: str, reason: str, index: int | None = None) -> None:
         """Note what a verifier found; never held back."""
         value = None if index is None else float(index)
-        self._signals.append(Signal(SignalType.TAMPERING, target, reason, 1, value))
+        signal = Signal(SignalType.TAMPERING, target, reason, 1, value)
+        self._signals.append(signal)
+        self._alerts.append(Alert(self._clock.now(), signal))
+
+    def alerts(self) -> list[Alert]:
+        """Return the newest signs, newest first; refusals alone are none."""
+        return list(reversed(self._alerts))
+
+    def waiting(self) -> int:
+        """Return how many clients have to wait now."""
+        now = self._clock.monotonic()
+        return sum(one.waits_until > now for one in self._suspects.values())
 
     def take(self) -> list[Signal]:
         """Return the signals since the last call, and begin anew."""
@@ -351,6 +373,8 @@ class Watch:
         Digests have a bucket of their own: they must not crowd out the signs.
         """
         is_digest = signal.type is SignalType.DENIED
+        if not is_digest:
+            self._alerts.append(Alert(self._clock.now(), signal))
         arrival = self._arrivals.get(is_digest)
         verdict = judge_rate(self._options.signals, arrival, now)
         full = len(self._signals) >= SIGNALS_PENDING_MAX

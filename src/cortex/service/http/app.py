@@ -32,6 +32,7 @@ from cortex.service.http.middleware.porter import Porter
 from cortex.service.http.options import Edge, HttpOptions
 from cortex.service.http.record import record_of
 from cortex.service.http.routes.agents import AgentRoutes
+from cortex.service.http.routes.alerts import AlertRoutes
 from cortex.service.http.routes.audit import AuditRoutes
 from cortex.service.http.routes.carried import CarriedRoutes
 from cortex.service.http.routes.context import ContextRoutes
@@ -137,6 +138,7 @@ def _routers(edge: Edge, options: HttpOptions) -> Iterator[APIRouter]:
         PageRoutes(edge.pages),
         DocsRoutes(),
         WellKnownRoutes(options.resources),
+        AlertRoutes(edge.doors),
     ):
         yield routes.router()
     if edge.tokens is not None:

@@ -18,6 +18,7 @@ from cortex.service.http.wire import (
     inference,
     media,
     memory,
+    operations,
     quarantine,
     tokens,
 )
@@ -39,6 +40,7 @@ _BODIES: tuple[type[Wire], ...] = (
     context.VectorBody,
     audit.RecordBody,
     tokens.TokenBody,
+    operations.AcknowledgeBody,
     tokens.RotationBody,
     agents.PlanBody,
     agents.ReflectBody,

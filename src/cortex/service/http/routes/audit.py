@@ -6,11 +6,12 @@ from fastapi import APIRouter, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from cortex.foundation.errors import PermissionDenied
 from cortex.foundation.limits import JSON_INTEGER_MAX
 from cortex.security.scopes import Scope
 from cortex.service.http.answers import json_answer
 from cortex.service.http.body import read_body
-from cortex.service.http.caller import Admitted
+from cortex.service.http.caller import Admitted, Caller
 from cortex.service.http.description import accepts
 from cortex.service.http.wire import audit as wire
 from cortex.usecases.catalog import UseCases
@@ -128,7 +129,7 @@ class AuditRoutes:
         self, caller: Admitted, query: Annotated[wire.CheckpointQuery, Query()]
     ) -> Response:
         """Return the newest signed head (c2sp.org/tlog-checkpoint)."""
-        caller.require(Scope.AUDIT)
+        _require_whole(caller)
         signed = await self._audit.checkpoint(cosigned=query.cosigned)
         return Response(signed.encode(), media_type=NOTE)
 
@@ -146,7 +147,7 @@ class AuditRoutes:
         self, caller: Admitted, query: Annotated[wire.ConsistencyQuery, Query()]
     ) -> Response:
         """Prove that one tree only adds to another."""
-        caller.require(Scope.AUDIT)
+        _require_whole(caller)
         proof = await self._audit.consistency(query.old, query.new)
         return json_answer(wire.consistency(proof))
 
@@ -158,7 +159,7 @@ class AuditRoutes:
         The verdict is the answer, also when it is ``tampered``. One verification runs
         at a time; another is asked to wait.
         """
-        caller.require(Scope.AUDIT)
+        _require_whole(caller)
         found = await self._audit.verify(deep=query.deep)
         return json_answer(wire.verification(found))
 
@@ -172,12 +173,26 @@ class AuditRoutes:
         Checkpoint and hash tiles need ``audit``; bundles hold the entries of all
         tenants and need ``admin`` as well.
         """
-        caller.require(Scope.AUDIT)
+        _require_whole(caller)
         if holds_entries(name):
             caller.require(Scope.ADMIN)
         data = await self._audit.published(name)
         plain = name == "checkpoint"
         return Response(data, media_type=NOTE if plain else BYTES)
+
+
+def _require_whole(caller: Caller) -> None:
+    """Return if the caller may ask for what concerns the log as a whole.
+
+    Its size counts the entries of all tenants, so that a token for some namespaces of
+    one does not get it; a policy can deny ``audit.checkpoint`` to more.
+    """
+    caller.require(Scope.AUDIT)
+    if "*" not in caller.principal.namespaces:
+        raise PermissionDenied(
+            "this is about the whole log",
+            hint="Use a token for all namespaces ('*').",
+        )
 
 
 def _as_is(media: str) -> dict[int | str, dict[str, Any]]:
