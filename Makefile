@@ -7,7 +7,7 @@ SOURCES := src tests tools benchmarks
 
 .PHONY: help demo serve test test-heavy test-peers lint types contracts check lock export \
 	clean bench-memory bench-ledger attack-ledger oracles-ledger crash-ledger bench-doors \
-	bench-mcp bench-agents bench-media
+	bench-mcp bench-agents bench-media bench-inference soak-inference
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -65,6 +65,12 @@ bench-media: .venv/.dev ## Print what reading files costs and what finds them (D
 
 bench-mcp: .venv/.dev ## Print what a tool call costs beside a plain call
 	@$(BIN)/python -m benchmarks.mcp
+
+bench-inference: .venv/.dev ## Print every claim about models with its baseline (DATA=folder of the data sets)
+	@$(BIN)/python -m benchmarks.inference $(if $(DATA),--data $(DATA))
+
+soak-inference: .venv/.dev ## Ten minutes of embedding and searching: does memory stay flat?
+	@$(BIN)/python -m benchmarks.inference --only soak
 
 bench-agents: .venv/.dev ## Print what plans and reflections without a model are worth
 	@$(BIN)/python -m benchmarks.agents

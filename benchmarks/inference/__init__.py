@@ -1,1 +1,1 @@
-"""Claims about models: how fast, how good."""
+"""Claims about models, one file each: what `claims` or `main` of it measures."""

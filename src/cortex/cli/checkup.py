@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from cortex.foundation.clock import SystemClock
 from cortex.foundation.errors import CortexError
+from cortex.foundation.garbage import THRESHOLDS
 from cortex.inference.backends.bundled import open_bundled
 from cortex.settings import Environment, Settings, load_with_secrets
 from cortex.storage.sqlite import Database
@@ -27,6 +28,12 @@ FREE_BYTES_MIN = 100 * 1024**2
 
 FREE_BYTES_COMFORT = 1024**3
 """Less than this deserves a warning: 100 000 memories take about 400 MB."""
+
+WORKER_MB = 110
+"""Resident memory of one worker process with the bundled model."""
+
+RESIDENT_MB_MAX = 3 * 1024
+"""An instance that takes more than this has a leak, or far too many memories."""
 
 ANSWER_SECONDS_MAX = 2.0
 """How long the port may take to say who it is."""
@@ -55,7 +62,9 @@ def examine(url: str | None) -> list[Finding]:
         lambda: check_disk(settings.home_folder),
         lambda: check_sqlite(settings.home_folder),
         check_model,
+        lambda: check_memory(settings),
         lambda: check_server(url or _address(settings)),
+        lambda: check_housekeeping(url or _address(settings)),
     )
     return findings + [check() for check in checks]
 
@@ -145,6 +154,59 @@ def check_model() -> Finding:
         "ok",
         f"{info.name}, {dimensions} dimensions, hash good, {milliseconds:.0f} ms",
     )
+
+
+def check_memory(settings: Settings) -> Finding:
+    """Is there room for what models may take, workers included?"""
+    budget = settings.inference.memory_mb + settings.inference.workers * WORKER_MB
+    return judge_memory(budget, _available_mb())
+
+
+def judge_memory(budget_mb: int, available_mb: int | None) -> Finding:
+    """Does what models may take fit into the memory that is free?"""
+    detail = f"models and workers may take {budget_mb} MB"
+    if available_mb is None:
+        return Finding("memory", "ok", detail)
+    detail += f", {available_mb} MB are free"
+    if budget_mb <= available_mb:
+        return Finding("memory", "ok", detail)
+    hint = "Lower CORTEX_INFERENCE__MEMORY_MB or CORTEX_INFERENCE__WORKERS."
+    return Finding("memory", "warn", detail, hint)
+
+
+def _available_mb() -> int | None:
+    try:
+        told = Path("/proc/meminfo").read_text(encoding="ascii")
+        line = next(x for x in told.splitlines() if x.startswith("MemAvailable:"))
+        return int(line.split()[1]) // 1024
+    except (OSError, StopIteration, ValueError):
+        return None
+
+
+def check_housekeeping(url: str) -> Finding:
+    """How does the server there look after its memory and its files?"""
+    with CortexClientSync(url, timeout=ANSWER_SECONDS_MAX, max_retries=0) as client:
+        try:
+            told = client.inference_status().get("process")
+        except ClientError as error:
+            reason = "no server" if isinstance(error, NoAnswer) else error.message
+            detail = f"at start: {collector_plan()} ({reason})"
+            return Finding("housekeeping", "ok", detail)
+    facts = told if isinstance(told, dict) else {}
+    megabytes = int(facts.get("resident_bytes", 0)) // 1024**2
+    return Finding(
+        "housekeeping",
+        "ok" if megabytes < RESIDENT_MB_MAX else "warn",
+        f"{megabytes} MB resident; collector {facts.get('gc_thresholds')}, "
+        f"{facts.get('gc_frozen')} objects frozen; "
+        f"{facts.get('leftovers_removed')} leftovers removed",
+        "" if megabytes < RESIDENT_MB_MAX else "Start it again, and report this.",
+    )
+
+
+def collector_plan() -> str:
+    """Return how a server sets its garbage collector."""
+    return f"collector {list(THRESHOLDS)}, what start-up made frozen"
 
 
 def check_server(url: str) -> Finding:

@@ -37,9 +37,12 @@ def test_a_good_place_passes(doctor: Any, tmp_path: Path):
         "disk": checks["disk"]["status"],
         "sqlite": "ok",
         "model": "ok",
+        "memory": checks["memory"]["status"],
         "server": "ok",
+        "housekeeping": "ok",
     }
     assert "384 dimensions" in checks["model"]["detail"]
+    assert "what start-up made frozen" in checks["housekeeping"]["detail"]
     assert "port is free" in checks["server"]["detail"]
     assert list(tmp_path.iterdir()) == [], "looking leaves nothing behind"
 
