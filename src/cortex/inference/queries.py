@@ -16,7 +16,6 @@ from cortex.inference.ports import EmbeddingCache, ModelInfo, TextBackend, Vecto
 from cortex.inference.registry import ModelEntry
 from cortex.inference.text import TextEmbedding
 
-
 HERE_CHARACTERS_MAX: Final = 200
 """Characters of a query that is embedded where it is, in about a millisecond: handing
 it to a thread and back would cost a quarter of that again."""
