@@ -1,6 +1,6 @@
 """Ties energy: the source that this machine has, meters, and figures for all."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from cortex.bootstrap.tools import Tools
 from cortex.operations.energy.carbon import open_carbon
@@ -17,13 +17,16 @@ from cortex.telemetry.energy_metrics import EnergyMetrics, EnergySample, PartSam
 class EnergyRoom:
     """Energy of one process; nothing runs by itself, the watch ticks it."""
 
-    def __init__(self, settings: Settings, tools: Tools) -> None:
-        """Open the sources.
+    def __init__(
+        self, settings: Settings, tools: Tools, leads: Callable[[], bool]
+    ) -> None:
+        """Open the sources; of several processes one ``leads`` and tells the machine's.
 
         Raises:
             PowerUnavailable: the settings name a source that is not there.
         """
         self._cards = _cards()
+        self._leads = leads
         sources: list[PowerSource] = [_processors(settings)]
         if self._cards is not None:
             sources.append(self._cards)
@@ -61,6 +64,7 @@ class EnergyRoom:
             parts=[
                 PartSample(p.part, p.source, p.measured, p.joules)
                 for p in totals.parts.values()
+                if self._leads()
             ],
             cpu_ratio=energy.busy_ratio,
             memory_ratio=energy.memory_ratio,

@@ -1,6 +1,9 @@
 """Ties the promises: objectives, the counts of requests, and the states of alerts."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+
+from prometheus_client.metrics_core import Metric
+from prometheus_client.samples import Sample
 
 from cortex.app import Loop, opened
 from cortex.bootstrap.energy import EnergyRoom
@@ -14,18 +17,30 @@ from cortex.operations.alerts.model import Evaluation
 from cortex.operations.alerts.store import AlertStore
 from cortex.operations.alerts.thresholds import THRESHOLDS, power_threshold
 from cortex.operations.figures import FigureReader
+from cortex.operations.leadership import Lead
 from cortex.operations.slo.baseline import Bucket
-from cortex.operations.slo.controller import SloController, burn_rules
+from cortex.operations.slo.controller import (
+    BAD_METRIC,
+    EVENTS_METRIC,
+    LABEL,
+    SloController,
+    burn_rules,
+)
 from cortex.operations.slo.defaults import default_objectives
 from cortex.operations.slo.history import HistoryCounters
 from cortex.operations.slo.loader import parse_objectives
-from cortex.operations.slo.model import Kind, Objective
+from cortex.operations.slo.model import Counts, Kind, Objective
 from cortex.operations.slo.report import SloState
 from cortex.operations.slo.tally import Tally
 from cortex.operations.watch import Watch
 from cortex.settings import Settings
 from cortex.telemetry.history.ports import History
 from cortex.usecases.operations import Operations
+
+LEAD_FILE = "promises.lock"
+"""Below the home: who holds it speaks for all processes over the same files."""
+
+BUCKETS_METRIC = "cortex_http_request_seconds_bucket"
 
 
 class Promises:
@@ -37,12 +52,15 @@ class Promises:
         """Nothing is opened yet."""
         self._tools = tools
         self._history = HistoryCounters(history)
-        self.room = EnergyRoom(settings, tools)
+        self._lead = Lead(settings.home_folder / LEAD_FILE)
+        self.room = EnergyRoom(settings, tools, self._lead.held)
         found = objectives(settings)
         tally = Tally(found)
         tools.metrics.watch_requests(tally.observe)
         tools.metrics.watch_objectives(lambda: _told(tally))
-        self._slo = SloController(found, tally.counts)
+        self._tally = tally
+        self._fleet: list[Metric] | None = None
+        self._slo = SloController(found, self._counts)
         self._thresholds = (*THRESHOLDS, power_threshold(settings.energy.alarm_watts))
         rules = [*burn_rules(found), *(one.rule for one in self._thresholds)]
         alerts = Alerts(rules, AlertStore(stores.database), ids=tools.ids)
@@ -57,7 +75,8 @@ class Promises:
             alerts,
             (self._look,),
             clock=tools.clock,
-            before=self.room.energy.tick,
+            before=self._before,
+            leads=self._lead.held,
         )
         self.operations = Operations(
             self.watch, self._buckets, tools.clock.now(), self.room.energy
@@ -67,7 +86,7 @@ class Promises:
         """Return the parts in the order they start; after the database."""
         tools = self._tools
         loop = Loop("promises", self.watch.run, tools.clock, tools.log)
-        return (opened("promises-state", self._open, _nothing), loop.component())
+        return (opened("promises-state", self._open, self._close), loop.component())
 
     async def health(self) -> Mapping[str, JsonValue]:
         """Tell which promises are broken; failures degrade, slowness is only told."""
@@ -92,13 +111,34 @@ class Promises:
             self._tools.log.warning("promises begin anew", reason=str(error))
             await self.watch.open()
 
+    async def _close(self) -> None:
+        self._lead.release()
+
+    async def _before(self) -> None:
+        """Bring energy up to date, and what the other workers counted."""
+        self.room.energy.tick()
+        if self._tools.workers is not None:
+            self._fleet = await self._tools.exposition.collect()
+
+    def _counts(self) -> Mapping[str, Counts]:
+        """Return the counts of all workers; of this process where it is alone."""
+        if self._fleet is None:
+            return self._tally.counts()
+        totals = _labelled(self._fleet, EVENTS_METRIC)
+        bad = _labelled(self._fleet, BAD_METRIC)
+        own = self._tally.counts()
+        return {n: Counts(totals.get(n, 0.0), bad.get(n, 0.0)) for n in own}
+
     def _look(self, now: float) -> list[Evaluation]:
         figures = self._figures.read(now)
         return [one.look(figures) for one in self._thresholds]
 
     def _buckets(self) -> Iterator[Bucket]:
-        for bucket in self._tools.metrics.request_buckets():
-            yield Bucket(*bucket)
+        families = self._tools.metrics.registry.collect()
+        for sample in _samples(self._fleet or families, BUCKETS_METRIC):
+            labels = sample.labels
+            bound = float(labels["le"])
+            yield Bucket(labels["route"], labels["status"], bound, sample.value)
 
 
 def objectives(settings: Settings) -> tuple[Objective, ...]:
@@ -122,5 +162,10 @@ def _told(tally: Tally) -> dict[str, tuple[float, float]]:
     return {name: (c.total, c.bad) for name, c in tally.counts().items()}
 
 
-async def _nothing() -> None:
-    """Stop a part that needs no stopping."""
+def _labelled(families: Iterable[Metric], name: str) -> dict[str, float]:
+    return {s.labels[LABEL]: s.value for s in _samples(families, name)}
+
+
+def _samples(families: Iterable[Metric], name: str) -> Iterator[Sample]:
+    for family in families:
+        yield from (sample for sample in family.samples if sample.name == name)

@@ -1,6 +1,6 @@
 """Looks at everything that was promised, every ten seconds."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from cortex.foundation.clock import Clock
 from cortex.operations.alerts.engine import Alerts
@@ -16,6 +16,10 @@ Look = Callable[[float], Sequence[Evaluation]]
 """Returns what was found at a moment."""
 
 
+async def _nothing() -> None:
+    """Bring nothing up to date."""
+
+
 class Watch:
     """Runs the looks, keeps the alerts, and answers how things stand."""
 
@@ -26,17 +30,21 @@ class Watch:
         looks: Iterable[Look] = (),
         *,
         clock: Clock,
-        before: Callable[[], None] = lambda: None,
+        before: Callable[[], Awaitable[None]] = _nothing,
+        leads: Callable[[], bool] = lambda: True,
     ) -> None:
         """Take the promises, the alerts and whatever else is looked at.
 
-        ``before`` is called before each look, to bring figures up to date.
+        ``before`` is called before each look, to bring figures up to date. Of several
+        processes over the same files only the one that ``leads`` evaluates: two would
+        page twice. The others show what it stored.
         """
         self.slo = slo
         self.alerts = alerts
         self._looks = tuple(looks)
         self._clock = clock
         self._before = before
+        self._leads = leads
         self._time = SteadyTime(clock)
 
     async def open(self, source: SeriesSource | None = None) -> None:
@@ -46,6 +54,7 @@ class Watch:
         now = self._time.now()
         if source is not None:
             await self.slo.restore(source, now)
+        await self._before()
         self.slo.begin(now)
 
     @property
@@ -56,11 +65,14 @@ class Watch:
     async def tick(self) -> None:
         """Look once."""
         now = self._time.now()
-        self._before()
+        await self._before()
         found = list(self.slo.look(now))
         for look in self._looks:
             found += look(now)
-        await self.alerts.evaluate(found, now)
+        if self._leads():
+            await self.alerts.evaluate(found, now)
+        else:
+            await self.alerts.follow()
 
     async def run(self) -> None:
         """Look for ever, without drifting."""

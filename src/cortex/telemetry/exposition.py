@@ -26,6 +26,8 @@ _LARGEST_PREFIXES = (
     "cortex_event_loop_",
     "process_max_fds",
     "cortex_build",
+    "cortex_gpu_",
+    "cortex_low_power",
 )
 """Gauges that every process tells alike, or of which the worst matters: not summed."""
 

@@ -270,15 +270,6 @@ class Metrics:
         exemplar = {"trace_id": trace_id} if trace_id else None
         self._request_seconds.labels(*labels).observe(sample.seconds, exemplar)
 
-    def request_buckets(self) -> Iterator[tuple[str, str, float, float]]:
-        """Yield route, status class, upper bound in seconds and cumulative count."""
-        for family in self._request_seconds.collect():
-            for sample in family.samples:
-                if sample.name.endswith("_bucket"):
-                    labels = sample.labels
-                    bound = float(labels["le"])
-                    yield labels["route"], labels["status"], bound, sample.value
-
     def render(self) -> bytes:
         """Return this process' metrics in the Prometheus text format."""
         return generate_latest(self.registry)

@@ -114,6 +114,12 @@ class Alerts:
         self._states.update(states)
         return events
 
+    async def follow(self) -> None:
+        """Take over what another process, which evaluates, has stored."""
+        kept = await self._store.load()
+        for name in self._states:
+            self._states[name] = kept.states.get(name, AlertState())
+
     async def acknowledge(self, name: str, actor: str, now: float) -> Alert:
         """Note that somebody knows of a firing alert.
 

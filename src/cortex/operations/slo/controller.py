@@ -105,9 +105,9 @@ class SloController:
                 track.restore(Point(at, Counts(value, known)))
 
     def begin(self, now: float) -> None:
-        """Note the present counts; what is counted from here on is known."""
+        """Note the present counts: what they hold already is known or is lost."""
         for name, counts in self._counts().items():
-            self._tracks[name].read(now, counts)
+            self._tracks[name].begin(now, counts)
 
     def last_minute(self, now: float) -> Counts:
         """Return what the whole service did in the minute to ``now``."""
@@ -115,7 +115,8 @@ class SloController:
 
     def look(self, now: float) -> list[Evaluation]:
         """Read the counts and return what each burn-rate rule says of them."""
-        self.begin(now)
+        for name, counts in self._counts().items():
+            self._tracks[name].read(now, counts)
         return [
             self._evaluated(objective, rule, now)
             for objective in self.objectives

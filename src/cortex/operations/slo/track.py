@@ -68,6 +68,13 @@ class Track:
         if not self._at or point.at > self._at[-1]:
             self._put(point.at, point.counts)
 
+    def begin(self, at: float, raw: Counts) -> None:
+        """Go on from here with counters that stand at ``raw`` already."""
+        self._last_raw = raw
+        latest = self.latest
+        if latest is None or at > latest.at:
+            self._put(at, Counts() if latest is None else latest.counts)
+
     def read(self, at: float, raw: Counts) -> None:
         """Add a reading of counters that begin at zero when their process does.
 
