@@ -57,6 +57,13 @@ VIOLATIONS = (
     ),
     Violation("framework in a room", "cortex/memory/recall.py", "import fastapi"),
     Violation("clock in a decision", "cortex/memory/ranking.py", "import time"),
+    Violation("chance in a plan", "cortex/agents/planning.py", "import random"),
+    Violation(
+        "journey in a plan",
+        "cortex/agents/planning.py",
+        "from cortex.usecases import search",
+    ),
+    Violation("framework in a plan", "cortex/agents/graph.py", "import fastapi"),
     Violation("logging in a decision", "cortex/memory/packing.py", "import logging"),
     Violation("threads in a decision", "cortex/memory/tiering.py", "import threading"),
     Violation("driver outside storage", "cortex/memory/recall.py", "import sqlite3"),

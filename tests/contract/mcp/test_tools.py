@@ -46,6 +46,8 @@ async def test_all_tools_are_listed_with_schemas_and_hints(connect):
             assert "$ref" not in json.dumps([tool.input_schema, tool.output_schema])
         assert tools["memory.search"].annotations.read_only_hint
         assert tools["memory.forget"].annotations.destructive_hint
+        assert tools["memory.store"].annotations.idempotent_hint
+        assert not tools["agents.plan"].annotations.idempotent_hint
         top_k = tools["memory.search"].input_schema["properties"]["top_k"]
         assert (top_k["minimum"], top_k["maximum"], top_k["default"]) == (1, 100, 8)
 

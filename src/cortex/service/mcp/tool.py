@@ -42,6 +42,7 @@ class Tool(Generic[A]):
         verb: what it does, as policies name it and the HTTP edge does.
         writes: whether anything is changed by it.
         destroys: whether something is lost by it.
+        repeatable: whether calling it again with the same changes nothing more.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Tool(Generic[A]):
     run: Callable[[Caller, A], Awaitable[Answer]]
     writes: bool = False
     destroys: bool = False
+    repeatable: bool = True
 
     @property
     def plain(self) -> str:
@@ -87,7 +89,7 @@ class Tool(Generic[A]):
                 title=self.title,
                 read_only_hint=not self.writes,
                 destructive_hint=self.destroys,
-                idempotent_hint=True,
+                idempotent_hint=self.repeatable,
                 open_world_hint=False,
             ),
         )

@@ -52,6 +52,7 @@ class AgentTools:
                 "plan",
                 self.plan,
                 writes=True,
+                repeatable=False,
             ),
             Tool(
                 "agents.reflect",
@@ -66,6 +67,7 @@ class AgentTools:
                 "reflect",
                 self.reflect,
                 writes=True,
+                repeatable=False,
             ),
         )
 
