@@ -91,6 +91,12 @@ def served() -> Iterator[Served]:
     return serve()
 
 
+@pytest.fixture(scope="module")
+def served_once() -> Served:
+    """One edge for all examples of a property."""
+    return serve()
+
+
 @pytest.fixture
 def open_served() -> Served:
     """A development server on loopback, without tokens."""
