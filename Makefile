@@ -7,7 +7,8 @@ SOURCES := src tests tools benchmarks
 
 .PHONY: help demo serve test test-heavy test-peers lint types contracts check lock export \
 	clean bench-memory bench-ledger attack-ledger oracles-ledger crash-ledger bench-doors \
-	bench-mcp bench-agents bench-media bench-inference soak-inference
+	bench-mcp bench-agents bench-media bench-inference soak-inference \
+	bench-telemetry record-prometheus
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -23,6 +24,9 @@ test: .venv/.dev ## Run the test suite with coverage
 
 test-heavy: .venv/.dev ## Run the slow suites: long crash loops, wide fuzzing
 	@CORTEX_HEAVY=1 $(BIN)/python -m pytest tests/fault tests/property -q
+
+record-prometheus: .venv/.dev ## Record anew what a real Prometheus answers
+	@$(BIN)/python tests/peers/prometheus.py tests/data/prometheus/answers.json
 
 check: lint types contracts ## Run every check that is not a test
 
@@ -62,6 +66,9 @@ bench-doors: .venv/.dev ## Print what tokens, policies and floods cost
 
 bench-media: .venv/.dev ## Print what reading files costs and what finds them (DATA=folder of the data sets)
 	@$(BIN)/python -m benchmarks.inference.media $(if $(DATA),--data $(DATA))
+
+bench-telemetry: .venv/.dev ## Print what metrics, traces, logs and history cost
+	@$(BIN)/python -m benchmarks.telemetry
 
 bench-mcp: .venv/.dev ## Print what a tool call costs beside a plain call
 	@$(BIN)/python -m benchmarks.mcp
