@@ -81,7 +81,13 @@ class Served:
         """Send one request and read its answer."""
         sent: list[dict] = []
 
+        asked = False
+
         async def receive() -> dict:
+            nonlocal asked
+            if asked:
+                await asyncio.Event().wait()  # the client stays
+            asked = True
             return {"type": "http.request", "body": body, "more_body": False}
 
         async def send(message: dict) -> None:
@@ -118,7 +124,7 @@ async def served(folder: Path, *, observed: bool) -> AsyncIterator[Served]:
         trace={"enabled": observed, "ratio": 0.1},
     )  # fmt: skip
     # Log lines are made and written, and nobody has to read them.
-    with contextlib.redirect_stderr(open(os.devnull, "w")):  # noqa: SIM115, PTH123
+    with contextlib.redirect_stderr(open(os.devnull, "w")):  # noqa: PTH123
         app, config = build_edge(settings)
     if not observed:
         layers = config.app.user_middleware

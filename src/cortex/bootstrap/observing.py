@@ -2,9 +2,12 @@
 
 import os
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from random import Random  # noqa: TID251  this is the composition root
 
+import httpx
+
+import cortex
 from cortex.app import Loop, opened
 from cortex.bootstrap.tools import Tools
 from cortex.foundation.clock import Clock
@@ -19,13 +22,18 @@ from cortex.storage.sqlite import Database, DatabaseOptions
 from cortex.telemetry.history.model import Run
 from cortex.telemetry.history.sampler import Sampler
 from cortex.telemetry.host import HostCollector, LoopLag
-from cortex.telemetry.observations import Observations
+from cortex.telemetry.observations import Export, Observations
+from cortex.telemetry.tracing.model import Attribute
+from cortex.telemetry.tracing.otlp import OtlpExporter
 from cortex.telemetry.tracing.sampling import Sampling
 from cortex.telemetry.tracing.tracer import Tracer
 from cortex.telemetry.workers import Fleet
 from cortex.usecases.observed import Observed
 
 FILE = "telemetry.db"
+
+EXPORT_SECONDS_MAX = 5.0
+"""A collector that takes longer costs the traces it was sent, nobody else."""
 
 READER_THREADS = 1
 """Few read history, and none of them is in a hurry."""
@@ -66,8 +74,15 @@ class Observing:
             SqliteErrors(self._database),
         )
         self.observed = Observed(self.history, traces, errors, clock)
+        self._http = httpx.AsyncClient(timeout=EXPORT_SECONDS_MAX)
         self._observations = Observations(
-            tools.tracer, tools.errors, traces, errors, clock, tools.metrics
+            tools.tracer,
+            tools.errors,
+            traces,
+            errors,
+            clock,
+            tools.metrics,
+            self._export(settings),
         )
         self._lag = LoopLag(clock, tools.metrics.loop_lag.observe)
         tools.metrics.registry.register(HostCollector(settings.home_folder))
@@ -83,12 +98,33 @@ class Observing:
         """Return the parts in the order they start."""
         return (
             opened("observations", self._open, self._database.close),
+            opened("trace-export", _nothing, self._http.aclose),
             opened("last-observations", _nothing, self._flush),
             self._loop("metrics-history", self._sampler.run),
             self._loop("observations", self._observations.run),
             self._loop("event-loop-lag", self._lag.run),
             *self._workers(),
         )
+
+    def _export(self, settings: Settings) -> Export | None:
+        """Return what sends kept traces to a collector; None where none is named."""
+        endpoint = settings.trace.otlp_endpoint
+        if not endpoint:
+            return None
+        resource: dict[str, Attribute] = {
+            "service.name": "cortex",
+            "service.version": cortex.__version__,
+            "service.instance.id": str(os.getpid()),
+            "cortex.brand": settings.brand,
+        }
+        return OtlpExporter(endpoint, resource, self._post).send
+
+    async def _post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        try:
+            answer = await self._http.post(url, content=body, headers=headers)
+        except httpx.HTTPError as error:
+            raise ConnectionError(type(error).__name__) from error
+        return answer.status_code
 
     def _workers(self) -> tuple[Component, ...]:
         workers = self._tools.workers

@@ -1,15 +1,21 @@
 """Carries kept traces and collected errors from memory to their stores."""
 
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from cortex.foundation.clock import Clock
 from cortex.telemetry.errors import ErrorCollector, ErrorStore
 from cortex.telemetry.metrics import Metrics
+from cortex.telemetry.tracing.model import TraceRecord
 from cortex.telemetry.tracing.ports import TraceStore
 from cortex.telemetry.tracing.tracer import Tracer
 
 FLUSH_SECONDS = 2.0
 """Between two writes: how long an error takes to be seen."""
+
+
+Export = Callable[[Sequence[TraceRecord]], Awaitable[None]]
+"""Sends kept traces elsewhere; must not raise for what lies there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +28,7 @@ class Observations:
     errors: ErrorStore
     clock: Clock
     metrics: Metrics
+    export: Export | None = None
 
     async def run(self) -> None:
         """Write every few seconds, until cancelled."""
@@ -36,6 +43,8 @@ class Observations:
             self.metrics.traces_kept.labels(trace.reason.value).inc()
         if traces:
             await self.traces.keep(traces)
+            if self.export is not None:
+                await self.export(traces)
         groups = self.collector.take()
         if groups:
             await self.errors.add(groups)

@@ -1,12 +1,13 @@
 import json
 import logging
+import re
 from io import StringIO
 
 import pytest
 
 from cortex.foundation.errors import ValidationError
 from cortex.telemetry import correlation
-from cortex.telemetry.logs import LogOptions, build_logger, route_stdlib
+from cortex.telemetry.logs import LogOptions, build_logger, redact, route_stdlib
 from cortex.testing.memory import VirtualClock
 
 
@@ -95,3 +96,37 @@ def test_library_loggers_go_the_same_way():
     assert (line["event"], line["level"]) == ("disk slow", "warning")
     assert line["logger"] == "cortex-test-library"
     library.handlers.clear()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mail ann.lee+work@mail.example.org now",
+        "call +49 30 901820 or +1 (415) 555-2671",
+        "card 4111 1111 1111 1111 was refused",
+    ],
+)
+def test_what_names_a_person_is_masked(text):
+    shown = redact("reason", text)
+    assert "[personal]" in shown
+    assert not re.search(r"ann|901820|2671|4111", shown)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "took 1234 5678 ms in 2026-11-21T11:29:25.257+00:00",
+        "01a1fdde-46f9-7196-aa1b-f59953839952",
+        "@app.route of 10.0.0.1:4949",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        "delta +12.5 and 3+4 = 7",
+        "a" * 100_000 + "@",
+    ],
+)
+def test_what_only_looks_like_it_stays(text):
+    assert redact("reason", text) == text
+
+
+def test_people_and_secrets_are_masked_wherever_they_stand():
+    value = {"to": ["ann@example.org", {"note": "Bearer abcdefgh12345678"}]}
+    assert redact("facts", value) == {"to": ["[personal]", {"note": "[redacted]"}]}
