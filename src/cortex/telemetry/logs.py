@@ -50,6 +50,11 @@ _PERSONAL_SHAPE = re.compile(
 _PERSONAL_HINT = re.compile(r"[@+]|\d{4}[ \-]\d{4}")
 """What a text must hold for any of these; most have none and are not searched."""
 
+_PLAIN = re.compile(
+    r"[A-Za-z0-9./:{}]{0,256}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+)
+"""Words, paths, times and UUIDs: no secret looks so, and most texts do."""
+
 _SECRET_SHAPE = re.compile(
     r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=\-]+"
     r"|\b(?:sk|pk|ghp|xox[abp])[-_][A-Za-z0-9_\-]{16,}"
@@ -59,6 +64,13 @@ _SECRET_SHAPE = re.compile(
 _CONTENT_NAMES = frozenset(
     {"content", "text", "query", "prompt", "raw_output", "body", "messages", "items"}
 )
+
+
+_HARMLESS_NAMES = frozenset(
+    {"event", "method", "route", "path", "client", "subject", "request_id"}
+    | {"error_code", "logger", "code", "loop", "exception"}
+)
+"""Names on most lines, which need not be searched for the names of secrets."""
 
 
 class Logger(Protocol):
@@ -110,10 +122,10 @@ def build_logger(
 ) -> Logger:
     """Return a logger that writes to ``stream`` (standard error by default)."""
     processors: list[Processor] = [
-        structlog.processors.add_log_level,
-        _stamp(options, clock),
         _traceback(on_error),
         _redact,
+        structlog.processors.add_log_level,
+        _stamp(options, clock),
         _json if options.json else _console(),
     ]
     logger = structlog.wrap_logger(
@@ -169,7 +181,7 @@ def _stamp(options: LogOptions, clock: Clock) -> Processor:
         event["brand"] = options.brand
         current = correlation.current()
         if current:
-            event.setdefault("correlation_id", current)
+            event.setdefault("correlation_id", _masked(current))
         ids = trace_ids()
         if ids is not None:
             event["trace_id"], event["span_id"] = ids
@@ -204,6 +216,8 @@ def redact(name: str, value: object) -> object:
     """Return ``value`` as it may be shown under ``name``."""
     if value is None or isinstance(value, bool | int | float):
         return value
+    if name in _HARMLESS_NAMES:
+        return _redact_within(name, value)
     if _SECRET_NAME.search(name):
         return _MASK
     if name in _CONTENT_NAMES:
@@ -222,6 +236,8 @@ def _redact_within(name: str, value: object) -> object:
 
 
 def _masked(text: str) -> str:
+    if _PLAIN.fullmatch(text) is not None:
+        return text
     text = _SECRET_SHAPE.sub(_MASK, text)
     if _PERSONAL_HINT.search(text) is None:
         return text
@@ -229,7 +245,10 @@ def _masked(text: str) -> str:
 
 
 def _json(_logger: WrappedLogger, _name: str, event: EventDict) -> str:
-    return orjson.dumps(_printable(event), option=orjson.OPT_NON_STR_KEYS).decode()
+    try:
+        return orjson.dumps(event, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:
+        return orjson.dumps(_printable(event), option=orjson.OPT_NON_STR_KEYS).decode()
 
 
 def _printable(event: Mapping[str, Any]) -> dict[str, Any]:

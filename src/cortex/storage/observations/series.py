@@ -241,13 +241,7 @@ def _select(
     connection: Connection, selector: Selector, span: tuple[float, float], tier: Tier
 ) -> list[Series]:
     start, end = span
-    found = [
-        (number - 1, _labels(labels), Kind(kind), born)
-        for number, _name, labels, kind, born in connection.execute(
-            _SQL["series_of"], {"name": selector.name}
-        )
-        if all(m.accepts(dict(_labels(labels))) for m in selector.matchers)
-    ]
+    found = list(_chosen(connection, selector))
     if not found:
         return []
     positions = [position for position, *_ in found]
@@ -266,6 +260,19 @@ def _select(
         if series.times.size:
             answer.append(series)
     return answer
+
+
+def _chosen(
+    connection: Connection, selector: Selector
+) -> Iterator[tuple[int, Labels, Kind, float]]:
+    """Yield position, labels, kind and birth of the series that are meant."""
+    rows = connection.execute(_SQL["series_of"], {"name": selector.name})
+    for number, _name, text, kind, born in rows:
+        pairs = orjson.loads(text)
+        names = dict(pairs)
+        if all(matcher.accepts(names) for matcher in selector.matchers):
+            labels = tuple((label, value) for label, value in pairs)
+            yield number - 1, labels, Kind(kind), born
 
 
 def _read(
