@@ -1,6 +1,7 @@
 import re
 from pathlib import Path
 
+from cortex.telemetry.energy_metrics import EnergyMetrics, EnergySample
 from cortex.telemetry.host import HostCollector
 from cortex.telemetry.metrics import Metrics, RequestSample
 
@@ -35,6 +36,8 @@ def test_a_request_is_counted_by_template_and_status_class():
 def test_every_metric_is_documented_and_every_documented_one_exists():
     metrics = Metrics(brand="b", version="1")
     metrics.registry.register(HostCollector(PAGE.parent))
+    energy = EnergySample(memory_ratio=0.5, gpu_memory_ratios=(0.5,))
+    metrics.registry.register(EnergyMetrics(lambda: energy))
     kinds = dict(
         re.findall(r"^# TYPE (cortex_\w+) (\w+)$", exposed(metrics), re.MULTILINE)
     )
