@@ -25,6 +25,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from benchmarks.claims import Claim, report
+from benchmarks.doors_encryption import claims as encryption_claims
 from cortex.foundation.clock import SystemClock
 from cortex.foundation.errors import CortexError
 from cortex.foundation.ids import Uuid7Source
@@ -500,6 +501,7 @@ async def main() -> bool:
     over_http = await flood_over_http(4_951)
     inside = {"many_addresses": many[0], "one_address": one[0]}
     claims += flood_claims(inside, over_http)
+    claims += await encryption_claims()
     detail["flood_quartiles_percent"] = {
         "many_addresses": statistics.quantiles(many[1], n=4),
         "one_address": statistics.quantiles(one[1], n=4),

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 import httpx
 
-from cortex.app import Loop, opened
+from cortex.app import Loop, nothing, opened
+from cortex.bootstrap.changes import digests_of
+from cortex.bootstrap.keys import signing_key
 from cortex.bootstrap.limits import open_rates
 from cortex.bootstrap.stores import Stores
 from cortex.foundation.clock import Clock
@@ -13,6 +15,7 @@ from cortex.foundation.ids import IdSource
 from cortex.foundation.lifecycle import Component
 from cortex.foundation.tenancy import ALL_SCOPES, Principal
 from cortex.security.authorization import Authorization
+from cortex.security.configuration import ConfigurationLog
 from cortex.security.doors import Doors
 from cortex.security.intrusion import Watch
 from cortex.security.intrusion_reports import IntrusionReports
@@ -54,6 +57,8 @@ class Entrance:
         """
         names = frozenset(record.name for record in settings.token_records())
         self._clock = clock
+        self._settings = settings
+        self._changes = ConfigurationLog(stores.database, clock=clock, ids=ids)
         self._http = httpx.AsyncClient()
         self.tokens = TokenStore(
             stores.database,
@@ -75,10 +80,17 @@ class Entrance:
         self.rates, self._rates_component = open_rates(settings, clock)
         self._reports = IntrusionReports(watch, stores.database, clock=clock, ids=ids)
 
+    async def _note_changes(self) -> None:
+        """Tell the ledger which settings changed since the last start."""
+        await self._changes.note(
+            digests_of(self._settings, signing_key(self._settings))
+        )
+
     def components(self, log: Logger) -> tuple[Component, ...]:
         """Return the parts in the order they start; after the database."""
         reports = Loop("intrusion-reports", self._reports.run, self._clock, log)
         return (
+            opened("configuration", self._note_changes, nothing),
             opened("issuers", _nothing, self._http.aclose),
             self._rates_component,
             reports.component(),
