@@ -8,7 +8,7 @@ SOURCES := src tests tools benchmarks
 .PHONY: help demo serve test test-heavy test-peers lint types contracts check lock export \
 	clean bench-memory bench-ledger attack-ledger oracles-ledger crash-ledger bench-doors \
 	bench-mcp bench-agents bench-media bench-inference soak-inference \
-	bench-telemetry record-prometheus
+	bench-telemetry bench-slo record-prometheus
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -81,6 +81,9 @@ soak-inference: .venv/.dev ## Ten minutes of embedding and searching: does memor
 
 bench-agents: .venv/.dev ## Print what plans and reflections without a model are worth
 	@$(BIN)/python -m benchmarks.agents
+
+bench-slo: .venv/.dev ## Print when pages come, what watching costs, and if energy sums up
+	@$(BIN)/python -m benchmarks.slo
 
 lock: ## Resolve the dependencies anew and write the hashed requirements (needs uv)
 	uv lock --quiet --upgrade

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cortex.foundation.metering import CpuMeter, Metered, charged
+from cortex.operations.energy.carbon import CarbonPower
 from cortex.operations.energy.controller import Energy
 from cortex.operations.energy.host import Host
 from cortex.operations.energy.meters import RequestMeters
@@ -125,6 +126,36 @@ def test_older_cards_tell_their_power() -> None:
 def test_without_a_card_there_is_no_nvml(cards: int) -> None:
     with pytest.raises(PowerUnavailable):
         NvmlPower(Nvml(cards=cards))
+
+
+# CodeCarbon, by a tracker that answers as version 3.3 does.
+
+
+class Tracker:
+    def __init__(self) -> None:
+        self._tasks: dict[str, object] = {}
+        self.used: SimpleNamespace | None = SimpleNamespace(
+            cpu_energy=2e-6, ram_energy=1e-6
+        )
+
+    def start_task(self, name: str) -> None:
+        assert not self._tasks
+        self._tasks[name] = object()
+
+    def stop_task(self) -> SimpleNamespace | None:
+        return self.used
+
+
+def test_codecarbon_is_asked_an_interval_at_a_time() -> None:
+    tracker = Tracker()
+    power = CarbonPower(tracker)
+    for _ in range(3):
+        [drawn] = power.drawn(SECOND)
+        assert drawn.joules == pytest.approx(10.8)
+    assert (drawn.measured, drawn.source) == (False, "codecarbon")
+    assert drawn.low < drawn.joules < drawn.high
+    tracker.used = None
+    assert power.drawn(SECOND)[0].joules == 0
 
 
 # The stated model and the arithmetic.

@@ -16,36 +16,35 @@ SOURCE = "codecarbon"
 BAND_FACTOR = 2.0
 """Nominal power against real power: as wide as the stated model's own band."""
 
+_TASK = "cortex"
+
 _COUNTRY = "USA"
 """CodeCarbon wants a country for its emissions; ours come from the grid setting."""
 
 
 class CarbonPower:
-    """Energy by a tracker that was started."""
+    """Energy by a tracker: each interval is one of its tasks."""
 
     def __init__(self, tracker: Any) -> None:
-        """Take a started ``OfflineEmissionsTracker``."""
+        """Take an ``OfflineEmissionsTracker``; it must not be started."""
         self._tracker = tracker
-        self._last = self._joules()
+        self._tracker.start_task(_TASK)
 
     def drawn(self, interval: Interval) -> Sequence[Drawn]:
         """Return what the tracker adds up since the last call."""
         del interval
-        self._tracker.flush()
-        now = self._joules()
-        joules, self._last = max(0.0, now - self._last), now
+        used = self._tracker.stop_task()
+        # The tracker keeps each task it ever had, and this one never ends.
+        self._tracker._tasks.clear()  # noqa: SLF001  it has no other way
+        self._tracker.start_task(_TASK)
+        kilowatt_hours = 0.0 if used is None else used.cpu_energy + used.ram_energy
+        joules = max(0.0, float(kilowatt_hours)) * JOULES_PER_KWH
         low, high = joules / BAND_FACTOR, joules * BAND_FACTOR
         return (Drawn("cpu", joules, low, high, SOURCE, measured=False),)
 
-    def _joules(self) -> float:
-        data = self._tracker.final_emissions_data
-        if data is None:
-            return 0.0
-        return (float(data.cpu_energy) + float(data.ram_energy)) * JOULES_PER_KWH
-
 
 def open_carbon() -> CarbonPower:
-    """Start a tracker for this machine.
+    """Return a tracker for this machine.
 
     Raises:
         PowerUnavailable: the extra is not installed.
@@ -62,5 +61,4 @@ def open_carbon() -> CarbonPower:
         log_level="error",
         tracking_mode="machine",
     )
-    tracker.start()
     return CarbonPower(tracker)
