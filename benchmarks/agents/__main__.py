@@ -200,7 +200,7 @@ def latency_claims(found: dict[str, Timed]) -> Iterator[Claim]:
             goal=goal * CORES / CLIENTS,
             at_most=True,
             note=f"the server's processor time a request; {CLIENTS} at once on "
-            f"{CORES} cores of their own then take {goal:g} ms at most",
+            f"{CORES} cores of their own need less than {goal:g} ms for it",
         )
 
 
