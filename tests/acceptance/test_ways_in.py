@@ -137,3 +137,25 @@ def test_a_token_issued_on_the_command_line_works_and_is_revoked(serve):
     while server.client.get("/memory", headers=bearer).status_code != 401:
         assert time.monotonic() < deadline, "revoked, and still let in"
         time.sleep(0.1)
+
+
+def test_a_tenant_that_used_up_its_day_is_refused_and_others_are_not(serve):
+    tokens = {
+        name: {"token": f"{name}-token-0123456789", "scopes": ["*"], "tenant": name}
+        for name in ("ann", "bob")
+    }
+    server = serve(
+        CORTEX_TOKENS=json.dumps(tokens), CORTEX_QUOTAS=json.dumps({"embeddings": 3})
+    )
+    ann, bob = ({"Authorization": f"Bearer {one['token']}"} for one in tokens.values())
+    texts = {"texts": ["a", "b", "c"]}
+    assert server.client.post("/embeddings", json=texts, headers=ann).is_success
+    refused = server.client.post("/memory", json=ITEM, headers=ann)
+    assert refused.status_code == 429
+    assert refused.json()["error"]["code"] == "QUOTA_EXCEEDED"
+    assert 0 < int(refused.headers["retry-after"]) <= 86_400
+    assert server.client.get("/memory", headers=ann).is_success, "reading goes on"
+    assert server.client.post("/memory", json=ITEM, headers=bob).is_success
+    told = server.client.get("/quotas", headers=ann).json()["quotas"]
+    assert told["embeddings"] == {"used": 3, "limit": 3}
+    assert told["bytes"] == {"used": 0, "limit": None}

@@ -1,11 +1,14 @@
 """Who keeps the rate limits, from the settings."""
 
-from cortex.app import nothing, opened
+from cortex.app import Loop, nothing, opened
 from cortex.foundation.bucket import LocalRates, Rates
 from cortex.foundation.clock import Clock
 from cortex.foundation.errors import ValidationError
 from cortex.foundation.lifecycle import Component
+from cortex.operations.quotas import Meter, Quotas
 from cortex.settings import Settings
+from cortex.storage.sqlite import Database
+from cortex.telemetry.logs import Logger
 
 
 def open_rates(settings: Settings, clock: Clock) -> tuple[Rates, Component]:
@@ -24,3 +27,14 @@ def open_rates(settings: Settings, clock: Clock) -> tuple[Rates, Component]:
         raise ValidationError(message, hint=hint, field="redis_url") from error
     rates = RedisRates.from_url(settings.redis_url.get_secret_value(), clock)
     return rates, opened("rates", nothing, rates.close)
+
+
+def open_meter(
+    settings: Settings, database: Database, clock: Clock, log: Logger
+) -> tuple[Meter, tuple[Component, ...]]:
+    """Return what counts what tenants use, and its parts, after the database."""
+    given = settings.quotas
+    quotas = Quotas(given.tokens, given.embeddings, given.bytes)
+    meter = Meter(quotas, database, clock=clock)
+    loop = Loop("quotas", meter.run, clock, log)
+    return meter, (opened("quota-usage", meter.open, meter.flush), loop.component())

@@ -14,6 +14,7 @@ from cortex.bootstrap.housekeeping import cleaning, housekeeping, leftovers
 from cortex.bootstrap.inference import InferenceRoom, open_inference
 from cortex.bootstrap.keys import signing_key
 from cortex.bootstrap.language import open_language
+from cortex.bootstrap.limits import open_meter
 from cortex.bootstrap.media import media_components, open_media
 from cortex.bootstrap.observing import Observing
 from cortex.bootstrap.promises import Promises
@@ -34,6 +35,7 @@ from cortex.memory.model import Query
 from cortex.memory.ranking import RankingConfig
 from cortex.memory.state import HotState
 from cortex.memory.terms import TermAnalyser
+from cortex.operations.quotas import Meter
 from cortex.security.signing import PackSigner
 from cortex.settings import Settings
 from cortex.storage.inspection import SqliteInspector
@@ -55,6 +57,7 @@ from cortex.usecases.hot_facts import HotFacts
 from cortex.usecases.inference_control import InferenceControl, InferenceParts
 from cortex.usecases.listing import ListMemories, MemoryStatistics
 from cortex.usecases.media import EmbedMedia, RememberMedia
+from cortex.usecases.metering import metered
 from cortex.usecases.model import ServiceInfo
 from cortex.usecases.models import Models
 from cortex.usecases.optimize_context import OptimizeContext
@@ -92,6 +95,7 @@ HEALTH_TENANT = "~health"
 class _Rooms:
     """What the journeys are made of."""
 
+    meter: Meter
     settings: Settings
     tools: Tools
     stores: Stores
@@ -133,7 +137,9 @@ def compose(
     counters = Counters(tools.clock)
     announcer = Announcer(stores.database, clock=tools.clock, ids=tools.ids)
     observing = Observing(settings, tools)
+    meter, metering = open_meter(settings, stores.database, tools.clock, tools.log)
     rooms = _Rooms(
+        meter=meter,
         settings=settings,
         tools=tools,
         stores=stores,
@@ -150,9 +156,10 @@ def compose(
     entrance = Entrance(
         settings, stores, clock=tools.clock, ids=tools.ids, watch=tools.watch
     )
+    use_cases = metered(_use_cases(rooms), meter)
     app = App(
-        traced(counted(_use_cases(rooms), tools.metrics)),
-        (*_components(rooms), *entrance.components(tools.log)),
+        traced(counted(use_cases, tools.metrics)),
+        (*_components(rooms), *metering, *entrance.components(tools.log)),
         phase=tools.phase,
         clock=tools.clock,
         drain_seconds=settings.drain_seconds,
@@ -217,6 +224,7 @@ def _use_cases(rooms: _Rooms) -> UseCases:
         follow=rooms.trust.follow,
         observed=rooms.observing.observed,
         operations=rooms.promises.operations,
+        usage=rooms.meter.usage,
         health=health,
         ready=Ready(lambda: rooms.tools.phase.state.value, health),
     )

@@ -5,11 +5,18 @@ CortexError
 │   └── SloInvalid       a file of objectives breaks a rule; says where
 ├── NotFound
 │   └── AlertNotFound    no such alert is firing
+├── RateLimited
+│   └── QuotaExceeded    a tenant used up what it has a day
 └── Unavailable
     └── PowerUnavailable the named source of power figures is not there
 """
 
-from cortex.foundation.errors import NotFound, Unavailable, ValidationError
+from cortex.foundation.errors import (
+    NotFound,
+    RateLimited,
+    Unavailable,
+    ValidationError,
+)
 
 
 class SloInvalid(ValidationError):
@@ -28,3 +35,10 @@ class PowerUnavailable(Unavailable):
     """The named source of power figures cannot be read on this machine."""
 
     code = "POWER_UNAVAILABLE"
+
+
+class QuotaExceeded(RateLimited):
+    """A tenant used up what it may use a day; ``measure`` says of what."""
+
+    code = "QUOTA_EXCEEDED"
+    retryable = False

@@ -65,6 +65,7 @@ MEANINGS: Mapping[str, Meaning] = {
     "SESSION_EXISTS": Meaning(409, "Session exists"),
     "PRECONDITION_FAILED": Meaning(412, "Precondition failed"),
     "RATE_LIMITED": Meaning(429, "Too many requests"),
+    "QUOTA_EXCEEDED": Meaning(429, "Quota used up"),
     "UNAVAILABLE": Meaning(503, "Unavailable"),
     "OVERLOADED": Meaning(503, "Overloaded"),
     "DRAINING": Meaning(503, "Stopping"),

@@ -49,6 +49,7 @@ from cortex.settings.energy import EnergySettings
 from cortex.settings.errors import ConfigurationError
 from cortex.settings.inference import InferenceSettings
 from cortex.settings.language import Llm
+from cortex.settings.limits import QuotaSettings
 from cortex.settings.secrets import Places, with_secrets
 from cortex.settings.telemetry import Trace
 
@@ -174,6 +175,9 @@ class Settings(BaseSettings):
     )
     rate_limit_per_minute: int = Field(
         6_000, ge=1, le=1_000_000, description="Requests one client may send a minute."
+    )
+    quotas: QuotaSettings = Field(
+        default_factory=QuotaSettings, description="What one tenant may use a day."
     )
     drain_seconds: float = Field(
         30.0, ge=0, le=300, description="Longest wait for requests in flight on stop."

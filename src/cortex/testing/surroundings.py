@@ -13,6 +13,7 @@ from cortex.foundation.ids import IdSource
 from cortex.foundation.tenancy import Namespace, Principal
 from cortex.inference.media.stand_in import StandInReader
 from cortex.memory.terms import TermAnalyser
+from cortex.operations.quotas import Measure, Quotas, Usage
 from cortex.testing.embedding import FakeEmbedder
 from cortex.testing.inference_control import fake_control
 from cortex.testing.observed import FakeErrors, FakeHistory, FakeTraces
@@ -270,6 +271,7 @@ def fake_world(clock: Clock, ids: IdSource) -> FakeWorld:
         audit=Audit(LedgerRoom()),
         follow=_silence,
         operations=watched.operations,
+        usage=lambda _tenant: Usage({Measure.TOKENS: 0}, Quotas(), 1.0),
         observed=Observed(FakeHistory(), FakeTraces(), FakeErrors(), clock),
         health=around.health,
         ready=around.ready,

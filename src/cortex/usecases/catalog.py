@@ -33,6 +33,7 @@ from cortex.memory.model import (
     Session,
     Stored,
 )
+from cortex.operations.quotas import Usage
 from cortex.usecases.audit import Audit
 from cortex.usecases.embed import Embedded, EmbedRequest
 from cortex.usecases.inference_control import InferenceControl
@@ -369,5 +370,6 @@ class UseCases:
     follow: FollowEvents
     observed: Observed
     operations: Operations
+    usage: Callable[[str], Usage]
     health: Callable[[], Awaitable[HealthReport]]
     ready: Callable[[], Awaitable[Readiness]]

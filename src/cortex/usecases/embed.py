@@ -35,11 +35,13 @@ class EmbedRequest:
     Attributes:
         model: name of the active model; empty or ``default`` means it too.
         dimensions: length of the vectors; None takes the model's.
+        tenant: who asks, for quotas; no part of the answer.
     """
 
     texts: tuple[str, ...]
     model: str = ""
     dimensions: int | None = None
+    tenant: str = ""
 
 
 @dataclass(frozen=True, slots=True)

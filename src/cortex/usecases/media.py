@@ -79,11 +79,13 @@ class MediaOptions:
         normalize: whether the vector shall have length 1.
         target: the vector that compares with texts, or the media model's own.
         ocr: whether to read the words in a picture, too; slow.
+        tenant: who asks, for quotas; no part of the answer.
     """
 
     normalize: bool = True
     target: Target = Target.TEXT
     ocr: bool = False
+    tenant: str = ""
 
 
 @dataclass(frozen=True, slots=True)

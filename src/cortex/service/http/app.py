@@ -47,6 +47,7 @@ from cortex.service.http.routes.observed import ObservedRoutes
 from cortex.service.http.routes.operations import OperationsRoutes
 from cortex.service.http.routes.pages import PageRoutes
 from cortex.service.http.routes.quarantine import QuarantineRoutes
+from cortex.service.http.routes.quotas import QuotaRoutes
 from cortex.service.http.routes.sessions import SessionRoutes
 from cortex.service.http.routes.state import StateRoutes
 from cortex.service.http.routes.surroundings import SurroundingsRoutes
@@ -134,6 +135,7 @@ def _routers(edge: Edge, options: HttpOptions) -> Iterator[APIRouter]:
         EventRoutes(edge.use_cases),
         ObservedRoutes(edge.use_cases),
         OperationsRoutes(edge.use_cases),
+        QuotaRoutes(edge.use_cases),
         CarriedRoutes(edge.carried),
         PageRoutes(edge.pages),
         DocsRoutes(),

@@ -6,6 +6,7 @@ although the method is POST.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter
@@ -15,7 +16,7 @@ from starlette.responses import Response
 from cortex.security.scopes import Scope
 from cortex.service.http.answers import json_answer
 from cortex.service.http.body import read_body
-from cortex.service.http.caller import Admitted
+from cortex.service.http.caller import Admitted, Caller
 from cortex.service.http.connected import (
     CLIENT_CLOSED_REQUEST,
     ClientGone,
@@ -74,13 +75,15 @@ class EmbeddingRoutes:
         """Embed one text."""
         caller.require(Scope.INFERENCE)
         body = await read_body(request, wire.EmbedBody)
-        return await self._answer(request, body.domain(), "one", wire.one)
+        return await self._answer(request, _of(caller, body.domain()), "one", wire.one)
 
     async def embeddings(self, request: Request, caller: Admitted) -> Response:
         """Embed up to 2048 texts."""
         caller.require(Scope.INFERENCE)
         body = await read_body(request, wire.EmbeddingsBody)
-        return await self._answer(request, body.domain(), "many", wire.many)
+        return await self._answer(
+            request, _of(caller, body.domain()), "many", wire.many
+        )
 
     async def openai_embeddings(self, request: Request, caller: Admitted) -> Response:
         """Embed as clients of OpenAI's API ask for it."""
@@ -89,7 +92,7 @@ class EmbeddingRoutes:
         encoding = body.encoding_format
         return await self._answer(
             request,
-            body.domain(),
+            _of(caller, body.domain()),
             encoding.value,
             lambda embedded: wire.openai(embedded, encoding),
         )
@@ -113,6 +116,10 @@ class EmbeddingRoutes:
             except ClientGone:
                 return Response(status_code=CLIENT_CLOSED_REQUEST)
         return json_answer(shape(embedded), headers=headers)
+
+
+def _of(caller: Caller, asked: EmbedRequest) -> EmbedRequest:
+    return replace(asked, tenant=caller.principal.tenant)
 
 
 def _names(header: str, tag: str) -> bool:

@@ -1,5 +1,7 @@
 """/embed/multimodal and /memory/media: files of any modality."""
 
+from dataclasses import replace
+
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,12 +13,12 @@ from cortex.inference.media.kinds import MediaKind
 from cortex.security.scopes import Scope
 from cortex.service.http.answers import JSON, json_answer
 from cortex.service.http.body import read_body
-from cortex.service.http.caller import Admitted
+from cortex.service.http.caller import Admitted, Caller
 from cortex.service.http.description import MULTIPART, accepts
 from cortex.service.http.upload import Uploads
 from cortex.service.http.wire import media as wire
 from cortex.usecases.catalog import UseCases
-from cortex.usecases.media import MediaFile
+from cortex.usecases.media import MediaFile, MediaOptions
 
 
 class MediaRoutes:
@@ -55,15 +57,16 @@ class MediaRoutes:
         """Embed a text (JSON), or a picture, recording, film or text file (form)."""
         caller.require(Scope.INFERENCE)
         if not _is_form(request):
-            return await self._embed_text(request)
+            return await self._embed_text(request, caller)
         async with self._uploads.receive(request) as upload:
             kind = wire.modality(upload.fields.get("modality"))
             asked = wire.fields(upload.fields, wire.OptionFields)
             file = MediaFile(upload.file, upload.size, kind, upload.declared)
-            made = await self._cases.embed_media.file(file, asked.options())
+            options = _of(caller, asked.options())
+            made = await self._cases.embed_media.file(file, options)
         return json_answer(wire.embedded(made))
 
-    async def _embed_text(self, request: Request) -> Response:
+    async def _embed_text(self, request: Request, caller: Caller) -> Response:
         announced = int(request.headers.get("content-length") or 0)
         if announced > BODY_BYTES_MAX:
             message = f"a JSON body may have {BODY_BYTES_MAX} bytes"
@@ -73,7 +76,8 @@ class MediaRoutes:
             message = f"a text is not of modality {body.modality[:20]}"
             hint = "Send files as multipart/form-data, in the part named 'file'."
             raise InvalidModality(message, hint=hint, field="modality")
-        made = await self._cases.embed_media.text(body.text, body.options())
+        options = _of(caller, body.options())
+        made = await self._cases.embed_media.text(body.text, options)
         return json_answer(wire.embedded(made))
 
     async def remember(self, request: Request, caller: Admitted) -> Response:
@@ -101,6 +105,10 @@ class MediaRoutes:
 MISSING: dict[int | str, dict[str, object]] = {
     501: {"description": "A model or a program for it is not installed here"}
 }
+
+
+def _of(caller: Caller, options: MediaOptions) -> MediaOptions:
+    return replace(options, tenant=caller.principal.tenant)
 
 
 def _is_form(request: Request) -> bool:

@@ -130,7 +130,7 @@ class InferenceTools:
         """Embed one text."""
         caller.allowed()
         await caller.charge("/embed")
-        made = await self._cases.embed(EmbedRequest((given.text,), given.model))
+        made = await self._cases.embed(_request(caller, (given.text,), given.model))
         content = {
             "embedding": made.vectors[0].tolist(),
             "tokens": made.tokens[0],
@@ -143,7 +143,8 @@ class InferenceTools:
         """Embed several texts."""
         caller.allowed()
         await caller.charge("/embeddings")
-        made = await self._cases.embed(EmbedRequest(tuple(given.texts), given.model))
+        asked = _request(caller, tuple(given.texts), given.model)
+        made = await self._cases.embed(asked)
         content = {
             "embeddings": [vector.tolist() for vector in made.vectors],
             "tokens": list(made.tokens),
@@ -195,3 +196,7 @@ def _summary(made: Embedded) -> str:
         f"{made.total_tokens} tokens{cut}; the numbers are in the "
         "structured result."
     )
+
+
+def _request(caller: Caller, texts: tuple[str, ...], model: str) -> EmbedRequest:
+    return EmbedRequest(texts, model, tenant=caller.principal.tenant)
