@@ -1,6 +1,6 @@
 """Quotas around the journeys: asked before each, charged with what it used."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -130,11 +130,12 @@ class _Metering:
         /,
         *,
         start_line: int = 0,
+        place: Callable[[str], Namespace] | None = None,
     ) -> AsyncIterator[ImportProgress]:
         self.meters.check(namespace.tenant, *STORING)
         counted = self._counted(namespace.tenant, lines)
         return self.inner.import_lines(
-            namespace, counted, context, start_line=start_line
+            namespace, counted, context, start_line=start_line, place=place
         )
 
     async def build_context(

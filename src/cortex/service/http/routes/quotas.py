@@ -54,4 +54,4 @@ class QuotaRoutes:
             },
             resets_in_seconds=math.ceil(usage.seconds_left),
         )
-        return json_answer(answer)
+        return json_answer(answer.model_dump())
