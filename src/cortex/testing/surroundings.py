@@ -222,12 +222,10 @@ def fake_world(clock: Clock, ids: IdSource) -> FakeWorld:
     """Return an empty world."""
     memory = FakeMemory(clock, ids)
     transfer, sessions = FakeTransfer(memory), FakeSessions(memory)
-    state, around = FakeState(clock), FakeSurroundings(clock)
-    contexts = FakeContexts(memory)
+    state, contexts = FakeState(clock), FakeContexts(memory)
+    around = FakeSurroundings(clock)
     embedder, reader = FakeEmbedder(), StandInReader()
-    agents = AgentMemory(
-        memory.search, memory.remember, memory.get, memory.page, embedder
-    )
+    agents = _agents(memory, embedder)
     watched = FakeWatched(clock, ids)
     use_cases = UseCases(
         remember=memory.remember,
@@ -278,6 +276,12 @@ def fake_world(clock: Clock, ids: IdSource) -> FakeWorld:
     )
     return FakeWorld(
         memory, transfer, sessions, state, around, embedder, watched, use_cases
+    )
+
+
+def _agents(memory: FakeMemory, embedder: FakeEmbedder) -> AgentMemory:
+    return AgentMemory(
+        memory.search, memory.remember, memory.get, memory.page, embedder
     )
 
 
