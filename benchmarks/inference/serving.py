@@ -41,13 +41,13 @@ async def _measure(url: str) -> list[Claim]:
         tail = 1000 * statistics.quantiles([s for _, s in done], n=20)[-1]
         fine = sum(ok for ok, _ in done)
         concurrent = Claim(
-            "embed_ms_p95_8_clients",
+            "search_ms_p95_8_clients",
             tail,
             "ms",
-            200,
+            250,
             at_most=True,
-            note=f"POST /embed, texts never seen before; {fine} of {len(done)} "
-            "answered; the clients share the machine",
+            note=f"every query is new (/embed has a limit a client); {fine} of "
+            f"{len(done)} answered; the clients share the machine",
         )
         return [concurrent, *await _killed(http, words)]
 
@@ -118,7 +118,7 @@ async def _calls(
         text = " ".join(words.choices(WORDS, k=20)) + f" {words.random()}"
         started = time.perf_counter()
         try:
-            ok = (await http.post("/embed", json={"text": text})).status_code == 200
+            ok = (await http.post("/memory/search", json={"query": text})).is_success
         except httpx.HTTPError:
             ok = False
         done.append((ok, time.perf_counter() - started))

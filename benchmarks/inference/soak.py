@@ -34,7 +34,7 @@ def claims() -> list[Claim]:
         started = time.monotonic()
         while (passed := time.monotonic() - started) < seconds:
             text = " ".join(words.choices(WORDS, k=20))
-            client.post("/embed", json={"text": text}).raise_for_status()
+            client.post("/vector/search", json={"query": text[1:]}).raise_for_status()
             client.post("/memory/search", json={"query": text}).raise_for_status()
             calls += 2
             if calls % 50 == 0:
