@@ -367,7 +367,7 @@ def test_commands_tell_prove_export_and_report(serve, tmp_path):
         settled(client)
         last = client.record_audit(*CALL, wait="published")
         read = server.client.get(f"/audit/entries/{last.index}/content")
-        assert read.json()["prompt"] == CALL[3]
+        assert read.json()["content"]["prompt"] == CALL[3]
     home = server.home
 
     # Beside the running server.

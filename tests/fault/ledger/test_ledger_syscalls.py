@@ -1,4 +1,9 @@
-"""Each call into the kernel fails, or is the last: no entry is lost, no false alarm."""
+"""Each call into the kernel fails, or is the last: no entry is lost, no false alarm.
+
+strace counts the calls of each thread by themselves. The interpreter's own come first in
+the main thread and are passed over; so of calls that other threads make as well (openat,
+rename, write) only those are hit which come late enough in their thread.
+"""
 
 import os
 import shutil
