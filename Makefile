@@ -8,7 +8,8 @@ SOURCES := src tests tools benchmarks
 .PHONY: help demo serve test test-heavy test-peers lint types contracts check lock export \
 	clean bench-memory bench-ledger attack-ledger oracles-ledger crash-ledger bench-doors \
 	bench-mcp bench-agents bench-media bench-inference soak-inference \
-	bench-telemetry bench-slo record-prometheus
+	bench-telemetry bench-slo record-prometheus \
+	load load-stress load-soak
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -78,6 +79,15 @@ bench-inference: .venv/.dev ## Print every claim about models with its baseline 
 
 soak-inference: .venv/.dev ## Ten minutes of embedding and searching: does memory stay flat?
 	@$(BIN)/python -m benchmarks.inference --only soak
+
+load: .venv/.dev ## Load every route with k6 at 20 a second; print latency beside success
+	@$(BIN)/python -m benchmarks.load --profile full
+
+load-stress: .venv/.dev ## Load until it breaks, then see whether it recovers
+	@$(BIN)/python -m benchmarks.load --profile stress
+
+load-soak: .venv/.dev ## Ten minutes of the usual load: do memory and latency stay flat?
+	@$(BIN)/python -m benchmarks.load --profile soak
 
 bench-agents: .venv/.dev ## Print what plans and reflections without a model are worth
 	@$(BIN)/python -m benchmarks.agents

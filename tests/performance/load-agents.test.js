@@ -1,0 +1,28 @@
+// Plans and reflections of the default planner, which needs no model.
+import exec from 'k6/execution';
+import { post, profile, summary } from './profiles.js';
+
+const GOAL = 'Back up the database, then migrate it, then tell the team';
+
+export const options = profile({ '/agents/plan': 2000, '/agents/reflect': 500 }, 2);
+export const handleSummary = summary;
+
+function whole(answer) {
+  const steps = answer.json('steps');
+  const known = steps.map((step) => step.id);
+  return steps.length > 0 && steps.length <= 10
+    && steps.every((step) => step.dependencies.every((id) => known.includes(id)));
+}
+
+function judged(answer) {
+  const score = answer.json('quality_score');
+  return score >= 0 && score <= 1;
+}
+
+export default function use() {
+  const number = exec.scenario.iterationInTest;
+  const strategy = number % 2 ? 'cot' : 'tot';
+  post('/agents/plan', { goal: `${GOAL} ${number}`, strategy }, whole);
+  const output = { content: `Step ${number}: the database was backed up at noon.` };
+  post('/agents/reflect', { output, goal: GOAL }, judged);
+}
