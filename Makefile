@@ -21,6 +21,7 @@ serve: .venv/.run ## Start the server on port 4949
 	@$(BIN)/cortex serve
 
 test: .venv/.dev ## Run the test suite with coverage
+	@$(BIN)/python -m compileall -q src # hundreds of servers start from it
 	@$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered
 
 test-heavy: .venv/.dev ## Run the slow suites: long crash loops, wide fuzzing

@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.claims import Claim, report
-from cortex.bootstrap import build_edge
+from cortex.bootstrap.process import build_edge
 from cortex.foundation.clock import SystemClock
 from cortex.service.http.middleware.access import Access
 from cortex.settings import Settings

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.memory.datasets import Conversation
 from cortex.app import App
-from cortex.bootstrap import build
+from cortex.bootstrap.process import build
 from cortex.foundation.tenancy import Namespace, Principal
 from cortex.memory.ranking import RankingConfig
 from cortex.settings import Settings

@@ -186,6 +186,11 @@ async def test_the_async_client_means_the_same(serve):
         assert (await client.verify_audit()).exit_code == 0
 
 
+def decided(found):
+    """Leave out that the port is another one after each start."""
+    return [entry.entry_id for entry in found if entry.kind != "config.changed"]
+
+
 def test_every_write_forget_and_context_is_an_entry_once(serve):
     server = serve()
     with CortexClientSync(server.url) as client:
@@ -210,7 +215,7 @@ def test_every_write_forget_and_context_is_an_entry_once(serve):
     again.stop()
     third = serve(home=server.home)
     with CortexClientSync(third.url) as client:
-        assert [entry.entry_id for entry in settled(client)] == ids
+        assert decided(settled(client)) == decided(found)
     assert "Ana likes tea" not in json.dumps([dict(e.data) for e in found])
 
 

@@ -4,6 +4,7 @@ import inspect
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from cortex.security.scopes import Scope
 from cortex.service.mcp import tools
 
 PAGES = Path(__file__).parents[2] / "docs" / "how-to"
+MEDIA = Path(__file__).parents[1] / "data" / "media"
 TOKEN = "page-token-0123456789"
 
 
@@ -23,7 +25,7 @@ def blocks(page: str, language: str) -> list[str]:
 
 
 @pytest.fixture
-def run(serve):
+def run(serve, tmp_path):
     tokens = {"page": {"token": TOKEN, "scopes": ["inference", "memory"]}}
     server = serve(CORTEX_TOKENS=json.dumps(tokens))
 
@@ -32,12 +34,14 @@ def run(serve):
             [*command, code.replace("http://127.0.0.1:4949", server.url)],
             env={
                 **os.environ,
+                "CORTEX_URL": server.url,
                 "CORTEX_TOKEN": TOKEN,
                 "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             },
             capture_output=True,
             text=True,
             timeout=60,
+            cwd=tmp_path,
             check=False,
         )
         assert finished.returncode == 0, finished.stderr
@@ -47,11 +51,23 @@ def run(serve):
 
 
 def test_the_embedding_examples_run(run):
-    (python,) = blocks("embeddings.md", "python")
-    assert run(sys.executable, "-c", code=python) == "2 384 17\n"
-    (curl,) = blocks("embeddings.md", "bash")
+    texts, _ = blocks("embeddings.md", "python")
+    assert run(sys.executable, "-c", code=texts) == "2 384 17\n"
+    curl, _, _ = blocks("embeddings.md", "bash")
     answer = json.loads(run("bash", "-c", code=curl))
     assert len(answer["embedding"]) == 384
+
+
+@pytest.mark.skipif(not shutil.which("ffmpeg"), reason="install ffmpeg")
+def test_the_examples_with_files_run(run, tmp_path):
+    for name, kept in (("cat", "chelsea.jpg"), ("holiday", "coffee.jpg")):
+        shutil.copy(MEDIA / kept, tmp_path / f"{name}.jpg")
+    shutil.copy(MEDIA / "leisure.mp3", tmp_path / "meeting.mp3")
+    _, files = blocks("embeddings.md", "python")
+    assert "cat" in run(sys.executable, "-c", code=files)
+    _, _, curl = blocks("embeddings.md", "bash")
+    answer = json.loads(run("bash", "-c", code=curl))
+    assert (answer["modality"], answer["method"]) == ("IMAGE", "conse")
 
 
 def test_the_mcp_examples_run(run):

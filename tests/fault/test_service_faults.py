@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cortex.bootstrap import build
+from cortex.bootstrap.process import build
 from cortex.foundation.errors import NotFound
 from cortex.foundation.tenancy import Principal
 from cortex.memory.model import NewMemory, Query, SearchMode, Selection

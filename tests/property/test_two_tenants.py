@@ -27,7 +27,7 @@ from hypothesis.stateful import (
 )
 
 from cortex.app import App
-from cortex.bootstrap import build
+from cortex.bootstrap.process import build
 from cortex.foundation.errors import NotFound
 from cortex.foundation.tenancy import Namespace, Principal
 from cortex.memory.errors import MemoryNotFound, SessionExists, SessionNotFound

@@ -18,7 +18,6 @@ from rich.console import Console
 
 from cortex.cli.exits import Exit, exit_of
 from cortex.foundation.errors import CortexError
-from cortex.service.problems import meaning_of
 from cortex_client import CortexClientSync
 from cortex_client.errors import CortexError as ClientError
 from cortex_client.errors import sentences
@@ -107,6 +106,9 @@ def _guarded(function: Callable[..., int | None], given: dict[str, Any]) -> int:
         fail(error.message, hint)
         return code
     except CortexError as error:
+        # It knows the errors of every room: only a command that failed loads them.
+        from cortex.service.problems import meaning_of
+
         fail(error.message, error.hint)
         return meaning_of(error).exit_code
     except BrokenPipeError:

@@ -2,7 +2,6 @@
 
 from enum import IntEnum
 
-from cortex.service.problems import MEANINGS
 from cortex_client import errors as client_errors
 
 
@@ -34,5 +33,8 @@ def exit_of(error: client_errors.CortexError) -> int:
     for kind, code in _BY_KIND:
         if isinstance(error, kind):
             return code
+    # It knows the errors of every room: only a command that failed loads them.
+    from cortex.service.problems import MEANINGS
+
     meaning = MEANINGS.get(error.code)
     return Exit.FAILURE if meaning is None else meaning.exit_code

@@ -38,6 +38,6 @@ def serve(flags: Flags) -> int:
 
     Example: cortex serve --port 4949 --log-level info
     """
-    from cortex.bootstrap import serve as run
+    from cortex.bootstrap.process import serve as run
 
     return run({name: v for name, v in asdict(flags).items() if v is not None})

@@ -40,6 +40,9 @@ IDLE_SECONDS: Final = 300.0
 STOP_SECONDS: Final = 2.0
 """How long an ended process may take to go before it is killed."""
 
+_TRIES: Final = 3
+"""Processes that a file is offered to when they end without having looked at it."""
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
@@ -55,6 +58,10 @@ class WorkerOptions:
     idle_seconds: float = IDLE_SECONDS
     environment: Mapping[str, str] = field(default_factory=dict)
     module: str = "cortex.inference.media.child"
+
+
+class _NeverReadError(Exception):
+    """The process had ended before it took the question."""
 
 
 class _Process:
@@ -90,6 +97,7 @@ class _Process:
 
         Raises:
             EmbeddingFailed: it crashed, hung or was killed.
+            _NeverReadError: it was gone before; the file is not to blame.
         """
         try:
             message = protocol.question(sniffed, wants)
@@ -99,6 +107,10 @@ class _Process:
             self.stop(0.0)
             message_text = "reading the file takes too long"
             raise EmbeddingFailed(message_text) from error
+        except (BrokenPipeError, ConnectionResetError) as error:
+            # unix(7): so ends a socket whose other side left without reading from it.
+            self.stop(0.0)
+            raise _NeverReadError from error
         except (OSError, ValueError) as error:
             self.stop(0.0)
             raise _crashed() from error
@@ -179,11 +191,14 @@ class MediaWorkers:
             running.exception()  # seen, also when the caller has left
 
     def _ask(self, file: BinaryIO, sniffed: Sniffed, wants: frozenset[Want]) -> Reading:
-        process = self._taken()
-        try:
-            return process.ask(file, sniffed, wants)
-        finally:
-            self._returned(process)
+        for _ in range(_TRIES):
+            process = self._taken()
+            with contextlib.suppress(_NeverReadError):
+                try:
+                    return process.ask(file, sniffed, wants)
+                finally:
+                    self._returned(process)
+        raise _crashed()
 
     def _taken(self) -> _Process:
         with self._lock:
