@@ -65,7 +65,8 @@ def test_no_500_and_only_documented_answers(serve, tmp_path):
     depth = (
         ("--phases", "coverage,fuzzing,stateful", "-n", "200")
         if HEAVY
-        else ("--phases", "coverage,fuzzing", "-n", "2", "--workers", "1")
+        # tests/contract makes requests up, too, and needs no sockets for it.
+        else ("--phases", "coverage", "--workers", "1")
     )
     done = fuzzed(server.url, tmp_path, *depth)
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2_000:]

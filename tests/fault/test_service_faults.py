@@ -24,7 +24,7 @@ from cortex.testing.inference import Reply, embedding_server
 from cortex.usecases.model import CallContext, NewSession
 
 HEAVY = os.environ.get("CORTEX_HEAVY") == "1"
-KILLS = 20 if HEAVY else 3
+KILLS = 20 if HEAVY else 2
 CONTENTION_SECONDS = 60 if HEAVY else 4
 CLIENTS = 64
 PARTS = 3

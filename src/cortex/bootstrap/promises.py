@@ -105,11 +105,13 @@ class Promises:
 
     async def _open(self) -> None:
         """Take over the past; without a history the promises begin anew."""
+        fleet = self._tools.fleet
+        born = None if fleet is None else fleet.started_at
         try:
-            await self.watch.open(self._history)
+            await self.watch.open(self._history, born)
         except CortexError as error:
             self._tools.log.warning("promises begin anew", reason=str(error))
-            await self.watch.open()
+            await self.watch.open(born=born)
 
     async def _close(self) -> None:
         self._lead.release()

@@ -47,15 +47,19 @@ class Watch:
         self._leads = leads
         self._time = SteadyTime(clock)
 
-    async def open(self, source: SeriesSource | None = None) -> None:
-        """Take over what earlier processes stored and what the history holds."""
+    async def open(
+        self, source: SeriesSource | None = None, born: float | None = None
+    ) -> None:
+        """Take over what earlier processes stored and what the history holds.
+
+        ``born`` is when the counters were zero, in epoch seconds; now, if not given.
+        """
         looked_at = await self.alerts.open(self._time.now())
         self._time.resume(looked_at)
         now = self._time.now()
         if source is not None:
             await self.slo.restore(source, now)
-        await self._before()
-        self.slo.begin(now)
+        self.slo.begin(now if born is None else min(born, now))
 
     @property
     def now(self) -> float:

@@ -180,7 +180,7 @@ def test_made_up_requests_get_described_answers(open_served):
 
 def run(cases):
     @given(case=cases)
-    @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
     def check(case):
         response = case.call()
         case.validate_response(response, checks=CONFORMANCE)

@@ -42,6 +42,24 @@ def test_a_course_goes_on_over_a_restart() -> None:
     assert new.within(100, 50.0) == Counts(97, 7)
 
 
+def test_who_begins_late_counts_what_others_counted_before() -> None:
+    track = Track(PERIOD)
+    track.restore(Point(0.0, Counts(90, 3)))  # of an earlier life
+    track.begin(born=10.0)
+    track.read(15.0, Counts(13, 1))
+    assert track.within(100, 15.0) == Counts(13, 1)
+
+
+def test_who_is_replaced_counts_nothing_twice() -> None:
+    track = Track(PERIOD)
+    for at, total in ((0.0, 90), (20.0, 97), (30.0, 100)):
+        track.restore(Point(at, Counts(total, 0)))
+    track.begin(born=10.0)  # so ten of them are of this life
+    track.read(35.0, Counts(12, 0))
+    assert track.within(20, 35.0) == Counts(102 - 97, 0)
+    assert track.within(100, 35.0) == Counts(12, 0)
+
+
 def test_a_moment_that_is_not_later_waits_for_the_next() -> None:
     track = Track(PERIOD)
     track.read(0.0, Counts(0, 0))

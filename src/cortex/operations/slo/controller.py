@@ -104,10 +104,10 @@ class SloController:
                 known = bad.get(at, known)
                 track.restore(Point(at, Counts(value, known)))
 
-    def begin(self, now: float) -> None:
-        """Note the present counts: what they hold already is known or is lost."""
-        for name, counts in self._counts().items():
-            self._tracks[name].begin(now, counts)
+    def begin(self, born: float) -> None:
+        """Count from ``born``, when the counters were zero; see ``Track.begin``."""
+        for track in self._tracks.values():
+            track.begin(born)
 
     def last_minute(self, now: float) -> Counts:
         """Return what the whole service did in the minute to ``now``."""

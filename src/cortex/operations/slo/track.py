@@ -68,12 +68,22 @@ class Track:
         if not self._at or point.at > self._at[-1]:
             self._put(point.at, point.counts)
 
-    def begin(self, at: float, raw: Counts) -> None:
-        """Go on from here with counters that stand at ``raw`` already."""
-        self._last_raw = raw
+    def begin(self, born: float) -> None:
+        """Go on with counters that were zero at ``born``.
+
+        What was restored from after that moment they count already: another process
+        counted together with this one before this one began.
+        """
         latest = self.latest
-        if latest is None or at > latest.at:
-            self._put(at, Counts() if latest is None else latest.counts)
+        if latest is None or latest.at < born:
+            self._last_raw = Counts()
+            self._put(born, Counts() if latest is None else latest.counts)
+            return
+        until = bisect_right(self._at, born) - 1
+        before = Counts()
+        if until >= 0:
+            before = Counts(self._total[until], self._bad[until])
+        self._last_raw = latest.counts - before
 
     def read(self, at: float, raw: Counts) -> None:
         """Add a reading of counters that begin at zero when their process does.
