@@ -14,6 +14,20 @@ def memory(server: Any) -> dict[str, Any]:
     return next(o for o in body["objectives"] if o["name"] == "memory:availability")
 
 
+def kept(server: Any) -> float:
+    asked = {
+        "metric": "cortex_slo_requests_total",
+        "labels": 'objective="memory:availability"',
+        "from": time.time() - 60,
+        "to": time.time(),
+        "step": 10,
+    }
+    url = f"{server.url}/performance/history"
+    answer = httpx.get(url, params=asked, timeout=30).json()
+    [line] = answer["series"]
+    return float(line["points"][-1][1])
+
+
 def eventually(found: Callable[[], bool], seconds: float = 45) -> None:
     deadline = time.monotonic() + seconds
     while not found():
@@ -34,8 +48,8 @@ def test_two_workers_count_as_one_and_a_restart_forgets_nothing(serve: Any) -> N
         return told[-4:] == [SEARCHES] * 4
 
     eventually(whole)
-    # History takes its sample on the clock's tens; wait for one more.
-    time.sleep(10.5)
+    # History takes its samples on the clock's tens.
+    eventually(lambda: kept(server) == SEARCHES)
     assert server.stop() == 0
     again = serve(home=server.home)
     assert memory(again)["budget"]["requests"] == SEARCHES
