@@ -210,4 +210,6 @@ class CortexClientSync:
     energy = _verb(operations.energy)
     alerts = _verb(operations.alerts)
     acknowledge_alert = _verb(operations.acknowledge_alert)
+    dead_letters = _verb(operations.dead_letters)
+    retry_dead_letters = _verb(operations.retry_dead_letters)
     events = _flow(operations.events)

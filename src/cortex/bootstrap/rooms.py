@@ -222,6 +222,7 @@ def _use_cases(rooms: _Rooms) -> UseCases:
         reflect=reflect,
         audit=rooms.trust.audit,
         follow=rooms.trust.follow,
+        dead_letters=rooms.trust.dead_letters,
         observed=rooms.observing.observed,
         operations=rooms.promises.operations,
         usage=rooms.meter.usage,

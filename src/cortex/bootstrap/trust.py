@@ -23,6 +23,7 @@ from cortex.ledger.verdicts import Verification
 from cortex.settings import Settings
 from cortex.storage.relay import Relay
 from cortex.usecases.audit import ROTATED, Audit, LedgerRoom, Tell
+from cortex.usecases.dead_letters import DeadLetters
 from cortex.usecases.follow import Follow
 from cortex.usecases.model import CallContext
 
@@ -65,6 +66,7 @@ class Trust:
         self._tracer = tools.tracer
         self._relay.subscribe(RELAY_NAME, self._keep, together=EVENTS_TOGETHER)
         self.follow = Follow(self._relay.journal, tools.clock)
+        self.dead_letters = DeadLetters(self._relay.journal, self._relay.redeliver)
         self._relay.subscribe("followers", self.follow.committed, durable=False)
 
     def components(self) -> tuple[Component, ...]:

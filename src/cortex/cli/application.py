@@ -9,6 +9,7 @@ from cortex.cli import (
     alerts,
     config,
     encryption,
+    events,
     ledger,
     models,
     perf,
@@ -72,6 +73,7 @@ def build() -> typer.Typer:
     program.add_typer(encryption.build(), name="encryption")
     program.add_typer(slo.build(), name="slo")
     program.add_typer(alerts.build(), name="alerts")
+    program.add_typer(events.build(), name="events")
     program.add_typer(perf.build(), name="perf")
     return program
 

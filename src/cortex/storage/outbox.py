@@ -9,7 +9,7 @@ is one, and ``decode`` turns the stored bytes back into it.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Generic, Protocol, TypeVar
 
 from cortex.storage.queries import Queries
@@ -85,6 +85,15 @@ class DeadLetter(Generic[T]):
     error: str
     tries: int
     failed_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Letters:
+    """Which dead letters are meant; None leaves a condition out."""
+
+    tenant: str | None = None
+    subscriber: str | None = None
+    event_id: str | None = None
 
 
 def append(connection: Connection, event: Fact) -> None:
@@ -175,11 +184,14 @@ class Journal(Generic[T]):
         rows = await self._database.read(lambda c: read_after(c, position, limit))
         return [Entry(row.position, self._decode(row.body)) for row in rows]
 
-    async def dead_letters(self, *, limit: int) -> list[DeadLetter[T]]:
+    async def dead_letters(
+        self, which: Letters | None = None, *, limit: int
+    ) -> list[DeadLetter[T]]:
         """Return refused events, the oldest failure first."""
+        bounds = {**asdict(which or Letters()), "limit": limit}
 
         def select(connection: Connection) -> list[tuple[str, ...]]:
-            return connection.execute(_SQL["dead_letters"], (limit,)).fetchall()
+            return connection.execute(_SQL["dead_letters"], bounds).fetchall()
 
         return [self._letter(row) for row in await self._database.read(select)]
 
@@ -230,6 +242,13 @@ def bury(connection: Connection, row: Row, failure: Failure) -> None:
             failure.failed_at,
         ),
     )
+
+
+def bury_again(connection: Connection, event_id: str, failure: Failure) -> None:
+    """Note one more failure of a dead letter, unless it is gone."""
+    error = failure.error[:ERROR_CHARACTERS_MAX]
+    row = (error, failure.tries, failure.failed_at, failure.subscriber, event_id)
+    connection.execute(_SQL["bury_again"], row)
 
 
 def exhume(connection: Connection, subscriber: str, event_id: str) -> None:

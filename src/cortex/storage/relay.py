@@ -204,6 +204,28 @@ class Relay(Generic[T]):
 
         await self._database.write(unit)
 
+    async def redeliver(self, letter: DeadLetter[T]) -> str:
+        """Offer a dead letter once more; return why it stays, or an empty text.
+
+        A letter that stays counts the try and keeps the newest reason.
+        """
+        known = self._subscribers.get(letter.subscriber)
+        if known is None:
+            return "its subscriber is not running"
+        if not await self.journal.dead_letter(letter.subscriber, letter.event_id):
+            return ""  # another retry was faster
+        try:
+            await self.retry(letter.subscriber, letter.event_id)
+        except Exception as error:  # noqa: BLE001 - worker loop: kept as dead letter
+            reason = f"{type(error).__name__}: {error}"
+        else:
+            return ""
+        failure = Failure(letter.subscriber, reason, 1, self._clock.now())
+        await self._database.write(
+            lambda c: outbox.bury_again(c, letter.event_id, failure)
+        )
+        return reason
+
     async def prune(self) -> int:
         """Delete delivered events past their retention; return how many."""
         durable = [s for s in self._subscribers.values() if s.durable]

@@ -14,6 +14,7 @@ from cortex.foundation.tenancy import Namespace, Principal
 from cortex.inference.media.stand_in import StandInReader
 from cortex.memory.terms import TermAnalyser
 from cortex.operations.quotas import Measure, Quotas, Usage
+from cortex.testing.dead_letters import FakeLetters
 from cortex.testing.embedding import FakeEmbedder
 from cortex.testing.inference_control import fake_control
 from cortex.testing.observed import FakeErrors, FakeHistory, FakeTraces
@@ -28,6 +29,7 @@ from cortex.testing.usecases import (
 from cortex.usecases.agent_memory import AgentMemory
 from cortex.usecases.audit import Audit, LedgerRoom
 from cortex.usecases.catalog import UseCases
+from cortex.usecases.dead_letters import DeadLetters
 from cortex.usecases.embed import Embed
 from cortex.usecases.media import EmbedMedia, RememberMedia
 from cortex.usecases.model import (
@@ -117,6 +119,7 @@ class FakeSurroundings:
     health_status: Status = Status.OK
     readiness: Readiness = field(default_factory=lambda: Readiness(ready=True))
     files: dict[str, str] = field(default_factory=lambda: {"readme.txt": "hello"})
+    letters: FakeLetters = field(default_factory=FakeLetters)
 
     async def snapshot(
         self, principal: Principal, since: str | None
@@ -268,6 +271,7 @@ def fake_world(clock: Clock, ids: IdSource) -> FakeWorld:
         reflect=Reflect(agents, Checker(TermAnalyser()), _unheard, clock),
         audit=Audit(LedgerRoom()),
         follow=_silence,
+        dead_letters=DeadLetters(around.letters, around.letters.redeliver),
         operations=watched.operations,
         usage=lambda _tenant: Usage({Measure.TOKENS: 0}, Quotas(), 1.0),
         observed=Observed(FakeHistory(), FakeTraces(), FakeErrors(), clock),

@@ -35,6 +35,7 @@ from cortex.memory.model import (
 )
 from cortex.operations.quotas import Usage
 from cortex.usecases.audit import Audit
+from cortex.usecases.dead_letters import DeadLetters
 from cortex.usecases.embed import Embedded, EmbedRequest
 from cortex.usecases.inference_control import InferenceControl
 from cortex.usecases.media import (
@@ -368,6 +369,7 @@ class UseCases:
     reflect: Reflect
     audit: Audit
     follow: FollowEvents
+    dead_letters: DeadLetters
     observed: Observed
     operations: Operations
     usage: Callable[[str], Usage]

@@ -71,6 +71,36 @@ def acknowledge_alert(name: str, **options: Unpack[Traced]) -> Call[Json]:
     )
 
 
+def dead_letters(
+    *, subscriber: str | None = None, **options: Unpack[Traced]
+) -> Call[Json]:
+    """Return events that a subscriber refused too often, the oldest first."""
+    return Call(
+        "GET",
+        "/events/dead-letters",
+        lambda answer: decode(dict[str, object], answer.body),
+        params={"subscriber": subscriber},
+        headers=traced(options.get("correlation_id")),
+    )
+
+
+def retry_dead_letters(
+    *,
+    subscriber: str | None = None,
+    event_id: str | None = None,
+    **options: Unpack[Traced],
+) -> Call[Json]:
+    """Offer dead letters to their subscribers once more; all, or those named."""
+    named = {"subscriber": subscriber, "event_id": event_id}
+    return Call(
+        "POST",
+        "/events/dead-letters/retry",
+        lambda answer: decode(dict[str, object], answer.body),
+        body={name: value for name, value in named.items() if value is not None},
+        headers=traced(options.get("correlation_id")),
+    )
+
+
 def events(**options: Unpack[EventOptions]) -> Flow[Event]:
     """Stream what happens at the server; ends when the connection does."""
     last = options.get("last_event_id")

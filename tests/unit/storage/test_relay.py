@@ -10,7 +10,7 @@ import pytest
 from cortex.bus.events import Event
 from cortex.foundation.errors import Conflict, NotFound, Unavailable
 from cortex.foundation.ids import Uuid7Source
-from cortex.storage.outbox import append
+from cortex.storage.outbox import Letters, append
 from cortex.storage.relay import Relay, RelayOptions
 from cortex.storage.sqlite import Connection, Database
 from cortex.testing.clock import ManualClock
@@ -359,3 +359,26 @@ async def test_events_offered_together_begin_in_order(
         await relay.caught_up()
     assert begun == [f"{n}" for n in range(100)]
     assert most == 8
+
+
+async def test_redelivery_counts_tries_and_letters_are_chosen_by_tenant(
+    database: Database, clock: ManualClock, make: Callable[[str], Event]
+) -> None:
+    relay, seen = relay_of(database, clock, tries_max=1), Recorder("bad")
+    relay.subscribe("one", seen)
+    async with running(relay):
+        await database.write(adding(make("bad"), make("good")))
+        await relay.caught_up()
+    assert await relay.journal.dead_letters(Letters("acme"), limit=9) == []
+    [letter] = await relay.journal.dead_letters(Letters("local", "one"), limit=9)
+    assert await relay.redeliver(letter) == "ValueError: cannot"
+    [again] = await relay.journal.dead_letters(
+        Letters(event_id=letter.event_id), limit=9
+    )
+    assert (again.tries, again.error) == (2, "ValueError: cannot")
+    seen.failing.clear()
+    assert await relay.redeliver(letter) == ""
+    assert await relay.redeliver(letter) == ""
+    assert await relay.journal.dead_letters(limit=9) == []
+    relay.unsubscribe("one")
+    assert await relay.redeliver(letter) == "its subscriber is not running"

@@ -43,6 +43,7 @@ VERBS_BY_ROUTE: Mapping[tuple[str, str], str] = MappingProxyType(
         ("POST", "/embeddings"): "embed",
         ("POST", "/v1/embeddings"): "embed",
         ("POST", "/embed/multimodal"): "embed",
+        ("POST", "/events/dead-letters/retry"): "retry",
         ("POST", "/models/warm"): "warm",
         ("PUT", "/inference/power"): "power",
         ("PUT", "/inference/workers"): "scale",

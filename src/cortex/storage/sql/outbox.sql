@@ -27,9 +27,17 @@ ON CONFLICT (subscriber, event_id) DO UPDATE
     SET error = excluded.error, tries = tries + excluded.tries,
         failed_at = excluded.failed_at;
 
+-- name: bury_again
+UPDATE outbox_dead_letters SET error = ?, tries = tries + ?, failed_at = ?
+WHERE subscriber = ? AND event_id = ?;
+
 -- name: dead_letters
 SELECT subscriber, event_id, type, body, error, tries, failed_at
-FROM outbox_dead_letters ORDER BY failed_at, event_id LIMIT ?;
+FROM outbox_dead_letters
+WHERE (:tenant IS NULL OR json_extract(CAST(body AS TEXT), '$.tenant') = :tenant)
+    AND (:subscriber IS NULL OR subscriber = :subscriber)
+    AND (:event_id IS NULL OR event_id = :event_id)
+ORDER BY failed_at, event_id, subscriber LIMIT :limit;
 
 -- name: dead_letter
 SELECT subscriber, event_id, type, body, error, tries, failed_at

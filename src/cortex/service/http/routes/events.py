@@ -1,4 +1,7 @@
-"""/events/stream: what happens, as Server-Sent Events (WHATWG HTML, section 9.2)."""
+"""/events: what happens, as Server-Sent Events, and what a subscriber refused.
+
+The stream follows WHATWG HTML, section 9.2.
+"""
 
 from collections.abc import AsyncIterator
 from enum import StrEnum
@@ -15,7 +18,11 @@ from cortex.bus.registry import EVENT_TYPES
 from cortex.foundation.errors import ValidationError
 from cortex.security.scopes import Scope
 from cortex.service.fields import Wire
+from cortex.service.http.answers import json_answer
+from cortex.service.http.body import read_body
 from cortex.service.http.caller import EVENT_STREAM, Admitted
+from cortex.service.http.description import accepts
+from cortex.service.http.wire import dead_letters as wire
 from cortex.usecases.catalog import UseCases
 
 EVENT_ID_CHARACTERS_MAX = 200
@@ -42,14 +49,14 @@ class StreamQuery(Wire):
 
 
 class EventRoutes:
-    """The handler of the stream."""
+    """Handlers of the stream and of dead letters."""
 
     def __init__(self, cases: UseCases) -> None:
         """Take the use cases."""
         self._cases = cases
 
     def router(self) -> APIRouter:
-        """Return the route."""
+        """Return the routes."""
         router = APIRouter(tags=["events"])
         stream = {MEDIA_TYPE: {"schema": {"type": "string"}}}
         router.add_api_route(
@@ -59,7 +66,47 @@ class EventRoutes:
             response_class=Response,
             responses={200: {"description": "Server-Sent Events", "content": stream}},
         )
+        router.add_api_route(
+            "/events/dead-letters",
+            self.list_dead_letters,
+            methods=["GET"],
+            response_model=wire.LettersAnswer,
+        )
+        router.add_api_route(
+            "/events/dead-letters/retry",
+            self.retry_dead_letters,
+            methods=["POST"],
+            response_model=wire.RetriedAnswer,
+            openapi_extra=accepts(wire.RetryBody),
+        )
         return router
+
+    async def list_dead_letters(
+        self, caller: Admitted, query: Annotated[wire.LettersQuery, Query()]
+    ) -> Response:
+        """List events of the tenant that a subscriber refused too often."""
+        caller.require(Scope.ADMIN)
+        found = await self._cases.dead_letters.list(
+            caller.principal, query.subscriber, query.limit
+        )
+        return json_answer({"dead_letters": [wire.letter(one) for one in found]})
+
+    async def retry_dead_letters(self, request: Request, caller: Admitted) -> Response:
+        """Offer dead letters to their subscribers once more; all, or those named."""
+        caller.require(Scope.ADMIN)
+        body = await read_body(request, wire.RetryBody)
+        done = await self._cases.dead_letters.retry(
+            caller.principal, body.subscriber, body.event_id, body.limit
+        )
+        results = [wire.redelivery(one) for one in done]
+        delivered = sum(not one.error for one in done)
+        return json_answer(
+            {
+                "delivered": delivered,
+                "failed": len(done) - delivered,
+                "results": results,
+            }
+        )
 
     async def stream_events(
         self, request: Request, caller: Admitted, query: Annotated[StreamQuery, Query()]

@@ -1,0 +1,28 @@
+"""``cortex events`` against a scripted server."""
+
+import json
+from typing import Any
+
+LETTER = {
+    "subscriber": "ledger", "event_id": "e1", "type": "memory.stored",
+    "error": "ValueError: no", "tries": 5, "failed_at": 1_700_000_000.0, "event": {},
+}  # fmt: skip
+
+
+def test_dead_letters_are_shown(cortex: Any, server: Any, reply: Any):
+    server.then(reply(200, {"dead_letters": [LETTER]}))
+    done = cortex("events", "dead-letters", "--subscriber", "ledger")
+    assert done.exit_code == 0
+    for text in ("e1", "memory.stored", "ledger", "ValueError: no", "2023-11-14"):
+        assert text in done.stdout
+
+
+def test_a_letter_that_stays_fails_the_command(cortex: Any, server: Any, reply: Any):
+    server.then(
+        reply(200, {"delivered": 1, "failed": 0, "results": []}),
+        reply(200, {"delivered": 0, "failed": 1, "results": []}),
+    )
+    assert cortex("events", "retry", "e1").exit_code == 0
+    failed = cortex("events", "retry", "--json")
+    assert failed.exit_code == 1
+    assert json.loads(failed.stdout)["failed"] == 1
