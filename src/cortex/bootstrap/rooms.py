@@ -120,6 +120,10 @@ class _Rooms:
         )
 
     @property
+    def remembering(self) -> Remember:
+        return Remember(self.stores.memories, self.preparing)
+
+    @property
     def building(self) -> BuildContext:
         memories = self.stores.memories
         return BuildContext(self.search, memories, self.counters, self.announcer)
@@ -171,8 +175,7 @@ def compose(
 def _use_cases(rooms: _Rooms) -> UseCases:
     stores, clock, health = rooms.stores, rooms.tools.clock, _health(rooms)
     preparing, search = rooms.preparing, rooms.search
-    listing = ListMemories(stores.memories)
-    remember = Remember(stores.memories, preparing)
+    listing, remember = ListMemories(stores.memories), rooms.remembering
     plan, reflect = _agents(rooms, search, remember, listing)
     databases, files = _databases(rooms), Files(rooms.settings.fs_roots)
     models = Models(rooms.embedder, rooms.embedder.stats, rooms.inference.engine.status)
@@ -401,6 +404,7 @@ def _health(rooms: _Rooms) -> Health:
         "audit_ledger": audit_ledger,
         "doors": doors,
         "promises": rooms.promises.health,
+        **rooms.trust.transport_checks(),
     }
     vital = frozenset({"database"})
     return Health(checks, vital=vital, clock=rooms.tools.clock)

@@ -7,6 +7,7 @@ from cortex.app import Loop, opened
 from cortex.bootstrap.archives import archive_at
 from cortex.bootstrap.stores import Stores
 from cortex.bootstrap.tools import Tools
+from cortex.bootstrap.transports import Transport, transports_of
 from cortex.bootstrap.witnesses import witness_clients
 from cortex.bus.events import Event
 from cortex.foundation.canonical import JsonValue
@@ -25,6 +26,7 @@ from cortex.storage.relay import Relay
 from cortex.usecases.audit import ROTATED, Audit, LedgerRoom, Tell
 from cortex.usecases.dead_letters import DeadLetters
 from cortex.usecases.follow import Follow
+from cortex.usecases.health import Check
 from cortex.usecases.model import CallContext
 
 LEDGER_UPKEEP_SECONDS = 60.0
@@ -67,6 +69,9 @@ class Trust:
         self._relay.subscribe(RELAY_NAME, self._keep, together=EVENTS_TOGETHER)
         self.follow = Follow(self._relay.journal, tools.clock)
         self.dead_letters = DeadLetters(self._relay.journal, self._relay.redeliver)
+        self.transports = transports_of(settings)
+        for one in self.transports:
+            self._relay.subscribe(one.name, one.publish)
         self._relay.subscribe("followers", self.follow.committed, durable=False)
 
     def components(self) -> tuple[Component, ...]:
@@ -80,6 +85,7 @@ class Trust:
                 self._loop(f"ledger-witness-{number}", partial(self._cosign, url))
                 for number, url in enumerate(self._witnesses)
             ),
+            *(one.component() for one in self.transports),
             self._loop("relay", self._relay.run),
         )
 
@@ -101,6 +107,14 @@ class Trust:
             faults = [known.fault for known in self._cosigning.values() if known.fault]
             facts["witnesses_failing"] = len(faults)
         return facts
+
+    def transport_checks(self) -> dict[str, Check]:
+        """Return a health check a transport of events, by its name."""
+        return {one.name: partial(self._reaches, one) for one in self.transports}
+
+    async def _reaches(self, transport: Transport) -> Mapping[str, JsonValue]:
+        behind = (await self._relay.lag()).get(transport.name, 0)
+        return await transport.health(behind)
 
     def _loop(self, name: str, run: Callable[[], Awaitable[None]]) -> Component:
         return Loop(name, run, self._clock, self._log).component()

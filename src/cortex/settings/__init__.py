@@ -185,6 +185,7 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = Field(
         None, description="Redis for hot state shared by processes; in memory without."
     )
+    nats_url: SecretStr | None = Field(None, description="NATS JetStream for events.")
     databases: dict[str, Path] = Field(
         default_factory=dict, description="SQLite files shown under /db, by name."
     )
