@@ -2,8 +2,8 @@
 
 The outbox stays the source of truth. Its relay publishes each event, waits for the
 acknowledgement of the stream, and only then moves its cursor: at least once, in the
-order of commits. ``Nats-Msg-Id`` is the event's id, so that the server itself drops what
-comes twice within ``DUPLICATE_SECONDS``; consumers go by the id after that.
+order of commits. ``Nats-Msg-Id`` is the event's id, so that the server itself drops
+what comes twice within ``DUPLICATE_SECONDS``; consumers go by the id after that.
 
 A server that is away costs a publisher nothing but time: events wait in the outbox.
 Bodies are CloudEvents in structured mode, so that programs without Cortex read them.
