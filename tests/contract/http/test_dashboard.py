@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from cortex.bus.registry import EVENT_TYPES
 from cortex.service.dashboard import pages
 
 BYTES_MAX = 200_000
@@ -19,7 +20,7 @@ def with_pages(served):
 async def test_its_files_are_open_small_and_of_one_origin(with_pages):
     total = 0
     async with with_pages.client(None) as http:
-        for path in ("/", "/dashboard/app.js", "/dashboard/style.css"):
+        for path in pages():
             answer = await http.get(path)
             assert answer.status_code == 200
             policy = answer.headers["content-security-policy"]
@@ -29,8 +30,50 @@ async def test_its_files_are_open_small_and_of_one_origin(with_pages):
     assert total < BYTES_MAX
 
 
+def scripts() -> str:
+    found = [page.body.decode() for path, page in pages().items() if "js" in path]
+    assert len(found) == 3
+    return "\n".join(found)
+
+
+async def test_all_it_asks_for_is_in_the_api(with_pages):
+    async with with_pages.client(None) as http:
+        described = (await http.get("/openapi.json")).json()["paths"]
+    called = re.findall(r'call\("([^"?]+)[^"]*"(, undefined|, )?', scripts())
+    assert len(called) > 10
+    for path, body in called:
+        assert ("post" if body == ", " else "get") in described[path], path
+    assert "/events/stream" in described
+    assert "/events/stream" in scripts()
+
+
+def test_all_that_scripts_name_is_on_the_page():
+    page = pages()["/"].body.decode()
+    ids = re.findall(r'id="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'\$\("([^"]+)"\)', scripts())) <= set(ids)
+    views = re.findall(r'data-view="([^"]+)"', page)
+    assert views == re.findall(r'<section id="([^"]+)"', page)
+    imported = re.findall(r'from "\./([^"]+)"', scripts())
+    assert {f"/dashboard/{name}" for name in imported} <= set(pages())
+    assert not re.search(r"https?://", scripts() + page)
+
+
+def test_it_follows_every_event_there_is():
+    listed = re.search(r"const EVENT_NAMES = \[(.*?)\];", scripts(), re.DOTALL)
+    assert listed is not None
+    assert set(re.findall(r'"([^"]+)"', listed[1])) == set(EVENT_TYPES)
+
+
+def test_tables_and_sections_are_named_for_screen_readers():
+    page = pages()["/"].body.decode()
+    for tag in re.findall(r"<(?:table|section|nav|pre)[^>]*>", page):
+        assert "aria-label" in tag, tag
+    assert page.count("<main") == page.count("<header") == 1
+
+
 def test_stored_text_never_becomes_markup():
-    script = pages()["/dashboard/app.js"].body.decode()
+    script = scripts()
     for dangerous in (
         "innerHTML",
         "outerHTML",

@@ -1,4 +1,4 @@
-"""The dashboard: three files without a build step, drawn from the public API.
+"""The dashboard: a few files without a build step, drawn from the public API.
 
 It holds no data and has no rights of its own: whoever opens it brings a token, and sees
 what that token may see. All texts are set as text, never as markup.
@@ -14,9 +14,13 @@ POLICY = (
 )
 """Content-Security-Policy of the pages: nothing from elsewhere, nothing inline."""
 
+_SCRIPT = "text/javascript; charset=utf-8"
+
 _FILES = {
     "/": ("index.html", "text/html; charset=utf-8"),
-    "/dashboard/app.js": ("app.js", "text/javascript; charset=utf-8"),
+    "/dashboard/app.js": ("app.js", _SCRIPT),
+    "/dashboard/dom.js": ("dom.js", _SCRIPT),
+    "/dashboard/operations.js": ("operations.js", _SCRIPT),
     "/dashboard/style.css": ("style.css", "text/css; charset=utf-8"),
 }
 

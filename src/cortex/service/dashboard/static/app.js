@@ -1,60 +1,11 @@
-// The dashboard: reads the public API with the visitor's own token. Every text is set
-// as text (textContent), so that no stored content can become markup.
+// The dashboard: reads the public API with the visitor's own token.
+import { $, bars, call, element, figure, fill, guarded, round } from "./dom.js";
+import { energy, models, promises, traffic } from "./operations.js";
 
-const $ = (id) => document.getElementById(id);
 const REFRESH_MS = 5000;
 const EVENTS_SHOWN = 200;
 let view = "overview";
 let stream = null;
-
-function element(name, text, className) {
-  const made = document.createElement(name);
-  if (text !== undefined) made.textContent = text;
-  if (className) made.className = className;
-  return made;
-}
-
-function fill(table, rows) {
-  const body = table.tBodies[0];
-  body.replaceChildren(...rows.map((cells) => {
-    const row = element("tr");
-    for (const cell of cells) {
-      const numeric = typeof cell === "number";
-      const text = numeric ? cell.toLocaleString() : cell.text ?? cell;
-      row.append(element("td", text, numeric ? "n" : cell.className));
-    }
-    return row;
-  }));
-}
-
-async function call(path, body, { tolerate = [] } = {}) {
-  const headers = {};
-  const token = $("token").value.trim();
-  if (token) headers.Authorization = `Bearer ${token}`;
-  if (body !== undefined) headers["Content-Type"] = "application/json";
-  const method = body === undefined ? "GET" : "POST";
-  const answer = await fetch(path, { method, headers, body: body && JSON.stringify(body) });
-  const json = (answer.headers.get("content-type") || "").includes("json");
-  const content = json ? await answer.json() : await answer.text();
-  if (!answer.ok && !tolerate.includes(answer.status)) {
-    throw new Error(content.detail || `${path} answered ${answer.status}`);
-  }
-  return content;
-}
-
-async function guarded(work) {
-  try {
-    await work();
-    $("problem").hidden = true;
-  } catch (error) {
-    $("problem").textContent = error.message;
-    $("problem").hidden = false;
-  }
-}
-
-function round(value, digits = 2) {
-  return Number(value.toFixed(digits));
-}
 
 // Overview ------------------------------------------------------------------------
 
@@ -89,7 +40,7 @@ async function overview() {
   fill($("requests"), requestRows(text).slice(0, 15).map((row) => [
     row.route, row.method, row.status, row.count, round((1000 * row.sum) / Math.max(row.count, 1)),
   ]));
-  const [stats, models] = await Promise.all([call("/memory/stats"), call("/models")]);
+  const [stats, registry] = await Promise.all([call("/memory/stats"), call("/models")]);
   const figures = {
     memories: stats.total,
     "bytes of content": stats.bytes_total,
@@ -98,15 +49,11 @@ async function overview() {
     "contexts built": metric(text, "cortex_contexts_built_total"),
     forgotten: metric(text, "cortex_memories_forgotten_total"),
   };
-  $("figures").replaceChildren(...Object.entries(figures).map(([name, value]) => {
-    const box = element("div");
-    box.append(element("dt", name), element("dd", value.toLocaleString()));
-    return box;
-  }));
+  figure($("figures"), figures);
   bars($("tiers"), stats.by_tier, stats.total);
   offerNamespaces(stats.by_namespace);
-  fill($("models"), (models.models || models.data || models).map((one) => [
-    one.name || one.id, one.loaded ? "loaded" : "known", one.cache_hits ?? 0, one.cache_misses ?? 0,
+  fill($("loaded"), registry.models.filter((one) => one.loaded).map((one) => [
+    one.name, one.active ? "in use" : "loaded", one.cache_hits ?? 0, one.cache_misses ?? 0,
   ]));
 }
 
@@ -120,19 +67,6 @@ function offerNamespaces(counts) {
   for (const id of ["search-namespace", "context-namespace"]) {
     if (!$(id).value) $(id).value = names[0] || "default";
   }
-}
-
-function bars(target, values, total) {
-  target.replaceChildren(...Object.entries(values).map(([name, value]) => {
-    const row = element("div");
-    const track = element("span", undefined, "track");
-    const part = element("span");
-    part.style.width = `${total ? Math.min(100, (100 * value) / total) : 0}%`;
-    track.append(part);
-    const shown = typeof value === "number" ? round(value).toLocaleString() : value;
-    row.append(element("span", name), track, element("span", shown, "n"));
-    return row;
-  }));
 }
 
 // Memory --------------------------------------------------------------------------
@@ -220,14 +154,24 @@ function follow() {
 }
 
 const EVENT_NAMES = [
-  "memory.stored", "memory.updated", "memory.forgotten", "memory.promoted", "memory.demoted",
-  "memory.quarantined", "memory.released", "context.packed", "context.overflow",
-  "state.updated", "state.snapshot", "audit.recorded", "security.access_denied",
-  "security.token_issued", "security.token_rotated", "security.token_revoked",
-  "security.denials_repeated", "security.tokens_sprayed", "security.tampering_found",
+  "memory.stored", "memory.updated", "memory.forgotten", "memory.quarantined",
+  "memory.released", "memory.promoted", "memory.demoted", "agents.planned",
+  "agents.reflected", "model.called", "embedding.caught_up", "state.updated",
+  "state.snapshot", "state.invalidated", "vector.indexed", "vector.deleted",
+  "vector.searched", "audit.recorded", "audit.rotated", "health.degraded",
+  "health.recovered", "context.packed", "context.overflow", "scaling.triggered",
+  "query.routed", "gpu.allocated", "cache.miss", "alert.fired", "alert.acknowledged",
+  "alert.escalated", "alert.resolved", "config.changed", "config.rolledback",
+  "slo.burning", "slo.recovered", "deploy.started", "deploy.promoted",
+  "deploy.rolledback", "security.token_issued", "security.token_rotated",
+  "security.token_revoked", "security.access_denied", "security.denials_repeated",
+  "security.tokens_sprayed", "security.rate_impossible", "security.tampering_found",
 ];
 
 // Views ---------------------------------------------------------------------------
+
+// Views that are read anew while they are looked at.
+const LIVE = { overview, promises, traffic, energy, models };
 
 function show(name) {
   view = name;
@@ -237,6 +181,7 @@ function show(name) {
     else button.removeAttribute("aria-current");
   }
   history.replaceState(null, "", `#${name}`);
+  if (LIVE[name]) guarded(LIVE[name]);
   if (name === "ledger") guarded(ledger);
   if (name === "events" && !stream) follow();
 }
@@ -251,11 +196,11 @@ for (const button of document.querySelectorAll("nav button")) {
 on("search-form", "submit", search);
 on("context-form", "submit", build);
 on("verify", "click", verify);
-on("token-form", "submit", overview);
+on("token-form", "submit", () => (LIVE[view] || overview)());
 $("token").value = sessionStorage.getItem("cortex-token") || "";
 $("token").addEventListener("change", () => {
   sessionStorage.setItem("cortex-token", $("token").value);
-  guarded(overview);
+  guarded(LIVE[view] || overview);
   if (stream) follow();
 });
 
@@ -263,8 +208,8 @@ const [wanted, asked] = decodeURIComponent(location.hash.slice(1)).split("?q=");
 if (asked) $("query").value = $("context-query").value = asked;
 show(document.querySelector(`nav [data-view="${CSS.escape(wanted)}"]`) ? wanted : "overview");
 guarded(async () => {
-  await overview();
+  if (view !== "overview") await overview();
   if (asked && view === "memory") await search();
   if (asked && view === "context") await build();
 });
-setInterval(() => { if (view === "overview" && !document.hidden) guarded(overview); }, REFRESH_MS);
+setInterval(() => { if (LIVE[view] && !document.hidden) guarded(LIVE[view]); }, REFRESH_MS);
