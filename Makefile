@@ -32,7 +32,7 @@ record-prometheus: .venv/.dev ## Record anew what a real Prometheus answers
 
 check: lint types contracts ## Run every check that is not a test
 
-test-peers: .venv/.dev ## Run the tests against servers from Debian (prometheus)
+test-peers: .venv/.dev ## Run the tests against programs from Debian (prometheus, chromium)
 	@CORTEX_PEERS=1 $(BIN)/python -m pytest tests/peers -q
 
 lint: .venv/.dev ## Lint, formatting and size limits
