@@ -24,10 +24,10 @@ GROUP_UNITS_MAX = 1_024
 GROUP_SECONDS_MAX = 0.1
 """Seconds of work in one commit before it is closed: bounds everyone's wait."""
 
-CACHE_KIB = 16_384
+CACHE_KIB = 8_192
 """KiB of page cache for the writer."""
 
-READER_CACHE_KIB = 4_096
+READER_CACHE_KIB = 2_048
 """KiB of page cache for each read connection."""
 
 WAL_CHECKPOINT_PAGES = 2_000
