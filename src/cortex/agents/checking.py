@@ -218,7 +218,7 @@ class Checker:
         issues, missing = [], 0.0
         whole = set(self.analyser.terms(material.output.content))
         for n, aspect in enumerate(probed.aspects):
-            near = self._share(aspect, whole)
+            near = _share(self.analyser.query_terms(aspect), whole)
             if nearness is not None and nearness.aspects:
                 near = max(near, nearness.aspects[n])
             missing += max(0.0, 1 - near / COVERED_FROM) if near < COVERED_FROM else 0.0
@@ -248,7 +248,8 @@ class Checker:
             if not is_claim(claim):
                 continue
             claims += 1
-            held = max(self._share(claim.text, terms) for terms in known)
+            wanted = self.analyser.query_terms(claim.text)
+            held = max(_share(wanted, terms) for terms in known)
             near = held
             if nearness is not None and nearness.claims:
                 near = (held + max(0.0, nearness.claims[n])) / 2
@@ -264,10 +265,10 @@ class Checker:
                 )
         return issues, len(issues) / claims if claims else 0.0
 
-    def _share(self, text: str, held: set[int]) -> float:
-        """Return the share of a text's words that are held."""
-        wanted = self.analyser.query_terms(text)
-        return sum(term in held for term in wanted) / len(wanted) if wanted else 0.0
+
+def _share(wanted: Sequence[int], held: set[int]) -> float:
+    """Return the share of a text's words that are held."""
+    return sum(term in held for term in wanted) / len(wanted) if wanted else 0.0
 
 
 def _unmet(material: Material) -> tuple[list[Issue], float]:

@@ -6,6 +6,7 @@ memory is stored all the same, found by its words, and embedded later.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from cortex.foundation.canonical import JsonValue, canonical_json
 from cortex.foundation.errors import PayloadTooLarge, Unavailable, ValidationError
@@ -26,7 +27,10 @@ from cortex.memory.lexical import encode_terms
 from cortex.memory.model import Modality, NewMemory
 from cortex.memory.ports import ChunkVector, Prepared, Restored
 from cortex.memory.terms import TermAnalyser
-from cortex.memory.trust import SOURCE_CHARACTERS_MAX, TRUST_CEILINGS
+from cortex.memory.trust import SOURCE_CHARACTERS_MAX, TRUST_CEILINGS, SourceKind
+
+REFLECTION_KIND: Final = "reflection"
+"""Kind of the memories in which judgements are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ class Preparing:
         """
         for index, item in enumerate(items):
             check_item(item, f"items[{index}]")
-        spans = [chunks(item.content, self.count_tokens) for item in items]
+        spans = [_spans(item, self.count_tokens) for item in items]
         vectors = await self._embedded(items, spans)
         space = self.embedder.info.space
         past = restored or [None] * len(items)
@@ -70,7 +74,7 @@ class Preparing:
         Raises:
             Unavailable: the embedder is down.
         """
-        spans = chunks(item.content, self.count_tokens)
+        spans = _spans(item, self.count_tokens)
         found = iter(await self.embedder.embed(_texts(item, spans)))
         return _placed(item, spans, found)
 
@@ -90,6 +94,18 @@ class Preparing:
             _placed(item, parts, vectors)
             for item, parts in zip(items, spans, strict=True)
         ]
+
+
+def _spans(item: NewMemory, count_tokens: Callable[[str], int]) -> list[Span]:
+    """Return the parts of an item that get a vector each.
+
+    A reflection's is its heading, which says what was judged: attempts at one goal
+    share it, so that it is embedded once. Its issues are found by their words.
+    """
+    if item.kind == REFLECTION_KIND and item.source_kind is SourceKind.AGENT:
+        heading = item.content.partition("\n")[0]
+        return chunks(heading, count_tokens) or chunks(item.content, count_tokens)
+    return chunks(item.content, count_tokens)
 
 
 def _texts(item: NewMemory, spans: Sequence[Span]) -> list[str]:

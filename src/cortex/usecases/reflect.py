@@ -48,8 +48,7 @@ from cortex.usecases.asking import Asking, Errand
 from cortex.usecases.build_context import Announce
 from cortex.usecases.model import CallContext
 from cortex.usecases.plan import PLAN_KIND, as_text
-
-REFLECTION_KIND: Final = "reflection"
+from cortex.usecases.preparing import REFLECTION_KIND
 
 MEMORIES_MAX: Final = 8
 """Memories an output is held against."""
@@ -70,6 +69,11 @@ ISSUES_KEPT_MAX: Final = 20
 """Issues kept with a reflection, for the next one to compare."""
 
 KEY_CHARACTERS_MAX: Final = 120
+
+_NO_JUDGEMENTS: Final[Mapping[str, JsonValue]] = {
+    f"{REFLECTION_KIND}.quality_score": None
+}
+"""Selects all but kept judgements, which would crowd out what an output rests on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +222,8 @@ class Reflect:
     ) -> list[Memory]:
         """Return memories about the goal; none when nothing seems to be about it."""
         asked = request.goal or request.output.content[:QUESTION_CHARACTERS_MAX]
-        wanted = Query(asked[:QUERY_CHARACTERS_MAX], MEMORIES_MAX)
+        others = Selection(where=_NO_JUDGEMENTS)
+        wanted = Query(asked[:QUERY_CHARACTERS_MAX], MEMORIES_MAX, selection=others)
         found = await self.memory.recall(namespace, wanted, context)
         if found.low_confidence:
             return []

@@ -130,6 +130,27 @@ async def test_own_plans_and_reflections_are_no_sources(agents) -> None:
     assert made.judgement.notes == ("There was no source to hold its claims against.",)
 
 
+async def test_reflections_do_not_crowd_out_what_an_output_rests_on(agents) -> None:
+    goal = "Tell when the bridge opened and how long it is"
+    source = await agents.store(SOURCE)
+    for n in range(12):
+        await agents.reflect(f"{BAD} Draft {n}.", goal=goal)
+    made = await agents.reflect(goal=goal)
+    assert made.memories == (source,)
+
+
+async def test_attempts_at_one_goal_share_the_vector_of_their_heading(agents) -> None:
+    goal, asked = "Describe the bridge", agents.house.embedder.asked
+    first = await agents.reflect(goal=goal)
+    await agents.reflect(SOURCE, 2, goal=goal)
+    kept = await agents.house.world.store.get(agents.house.namespace, first.id)
+    heading, _, issues = kept.content.partition("\n")
+    assert heading == f"Reflection on: {goal}"
+    assert asked.count(heading) == 2
+    assert issues
+    assert not any(issues in text for text in asked)
+
+
 async def test_the_attempt_before_is_found_by_its_goal(agents) -> None:
     goal, facts = "Describe the bridge", {"page": SOURCE}
     first = await agents.reflect(goal=goal, facts=facts)
