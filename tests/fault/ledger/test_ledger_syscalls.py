@@ -1,15 +1,16 @@
 """Each call into the kernel fails, or is the last: no entry is lost, no false alarm.
 
-strace counts the calls of each thread by themselves. The interpreter's own come first in
-the main thread and are passed over; so of calls that other threads make as well (openat,
-rename, write) only those are hit which come late enough in their thread.
+strace counts the calls of each thread by themselves, and a fault in an early call of one
+keeps the others from ever starting. So it is attached to one thread at a time, before
+that thread's first call: each place of each thread is reached.
 """
 
 import os
+import select
 import shutil
 import subprocess
 import sys
-from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,13 +26,26 @@ from cortex.ledger.pins import PinFolder
 from cortex.ledger.verdicts import Reason, Verdict
 
 WRITER = Path(__file__).with_name("steady_writer.py")
-CALLS = ("openat", "rename", "link", "fsync", "fdatasync", "write", "pwrite64")
+CALLS = {
+    "MainThread": ("openat", "link", "fsync", "write"),
+    "cortex-write": ("openat", "fsync", "fdatasync", "pwrite64"),
+    "cortex-read": ("openat",),
+    "worker": ("openat", "rename", "link", "fsync", "write"),
+}
+"""What each thread calls while a ledger is opened, written, published and closed."""
+
 HEAVY = bool(os.environ.get("CORTEX_HEAVY"))
-PLACES = range(200) if HEAVY else (0, 17)
+PLACES_HEAVY = int(os.environ.get("CORTEX_HEAVY_PLACES", "200"))
+PLACES = range(PLACES_HEAVY) if HEAVY else (0,)
 BEYOND = 4
-"""Places in a row that were never reached: the writer makes no more such calls."""
+"""Places in a row that were never reached: the thread makes no more such calls."""
 
 FAULTS = ("error=EIO", "signal=KILL")
+WAIT_SECONDS_MAX = 60.0
+ALLOW = (
+    "strace may not attach: run as root or with the capability SYS_PTRACE, "
+    "and set kernel.yama.ptrace_scope to 1 or 0"
+)
 
 
 @dataclass(frozen=True)
@@ -42,53 +56,74 @@ class Run:
     fired: bool
 
 
-def traced(arguments: list[str], home: Path, pins: Path, log: Path) -> Run:
-    """Run the writer under strace."""
-    command = ["strace", "-f", "-qq", "-o", str(log), *arguments]
-    process = subprocess.run(
-        [*command, sys.executable, "-I", str(WRITER), str(home), str(pins)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        check=False,
-    )
-    lines = [line.split() for line in process.stdout.decode().splitlines()]
-    told = log.read_text(errors="replace") if log.exists() else ""
-    fired = "INJECTED" in told or "killed by SIGKILL" in told
-    return Run([(int(line[0]), line[1]) for line in lines if len(line) == 2], fired)
+class Writers:
+    """Processes that write a ledger and have done their imports."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+        self._rest = b""
+
+    def run(self, arguments: list[str], thread: str, folder: Path) -> Run:
+        """Write a ledger in ``folder`` with strace attached to one thread."""
+        home, pins = folder / "home", folder / "pins"
+        self._say(f"{home} {pins} {thread}")
+        first, log, tracer = self._line(), folder / "trace", None
+        if first.startswith("ready"):
+            command = ["strace", "-p", first.split()[1], "-o", str(log), *arguments]
+            tracer = subprocess.Popen(command, stderr=subprocess.PIPE)
+            assert tracer.stderr is not None
+            told = tracer.stderr.readline()
+            assert b"attached" in told, f"{ALLOW} ({told.decode().strip()})"
+            self._say("")
+        lines = [] if first == "done" else list(iter(self._line, "done"))
+        if tracer is not None:
+            tracer.communicate(timeout=WAIT_SECONDS_MAX)
+        text = log.read_text(errors="replace") if log.exists() else ""
+        fired = "INJECTED" in text or "killed by SIGKILL" in text
+        whole = [line.split() for line in lines if len(line.split()) == 2]
+        return Run([(int(index), digest) for index, digest in whole], fired)
+
+    def _say(self, text: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{text}\n".encode())
+        self.process.stdin.flush()
+
+    def _line(self) -> str:
+        """Return the next line that the writer says."""
+        assert self.process.stdout is not None
+        output = self.process.stdout.fileno()
+        while b"\n" not in self._rest:
+            assert select.select([output], [], [], WAIT_SECONDS_MAX)[0], "it hangs"
+            found = os.read(output, 65_536)
+            assert found, "the writer is gone"
+            self._rest += found
+        line, _, self._rest = self._rest.partition(b"\n")
+        return line.decode()
 
 
 @pytest.fixture(scope="module")
-def calls_before_the_ledger(tmp_path_factory: pytest.TempPathFactory) -> Counter[str]:
-    """Count each call that the interpreter makes before it touches the ledger."""
-    folder = tmp_path_factory.mktemp("trace")
-    home, log = folder / "home", folder / "log"
-    names = ",".join((*CALLS, "mkdir"))
-    # The first run writes what the interpreter compiles; the later ones only read it.
-    subprocess.run(
-        [
-            sys.executable,
-            "-I",
-            str(WRITER),
-            str(folder / "warm"),
-            str(folder / "warmer"),
-        ],
-        stdout=subprocess.DEVNULL,
-        check=True,
-    )
-    traced(["-e", f"trace={names}"], home, folder / "pins", log)
-    counted: Counter[str] = Counter()
-    for line in log.read_text(errors="replace").splitlines():
-        if str(home) in line:
-            break
-        counted[line.split()[1].split("(")[0]] += 1
-    return counted
+def writers() -> Iterator[Writers]:
+    assert shutil.which("strace"), "install strace"
+    with subprocess.Popen(
+        [sys.executable, str(WRITER)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        yield Writers(process)
+        # One that hangs is a child of it and of the same session.
+        os.killpg(process.pid, 9)
 
 
-async def reopened(home: Path, pins: Path) -> str:
+async def reopened(home: Path, pins: Path, acknowledged: list[tuple[int, str]]) -> str:
     clock = SystemClock()
     context = LedgerContext(clock, Uuid7Source(clock))
     ledger = await Ledger.open(home, context, LedgerOptions(pins=pins))
     try:
+        for index, digest in acknowledged:
+            view = await ledger.reading.entry(index, "local")
+            assert view.entry_hash == digest, index
         await ledger.record(AgentCall("after", "agent", "act", "p", "o"))
         result = await ledger.verify()
         assert result.verdict is Verdict.INTACT, result
@@ -97,37 +132,37 @@ async def reopened(home: Path, pins: Path) -> str:
         await ledger.close()
 
 
-@pytest.mark.parametrize("call", CALLS)
+async def check(folder: Path, acknowledged: list[tuple[int, str]], where: str) -> None:
+    """What was acknowledged is there, now and after the next start."""
+    home, pins = folder / "home", folder / "pins"
+    paths = LedgerPaths.below(home)
+    offline = verify_folder(paths, PinFolder(pins).read())
+    unborn = offline.reason in (Reason.NO_KEY, Reason.NO_HEAD)
+    assert offline.verdict is Verdict.INTACT or unborn, f"{where}: {offline}"
+    assert offline.size >= len(acknowledged), f"{where}: {offline}"
+    assert await reopened(home, pins, acknowledged) == "ok", where
+    after = verify_folder(paths, PinFolder(pins).read())
+    assert after.verdict is Verdict.INTACT, f"{where}: {after}"
+    assert after.size > len(acknowledged), f"{where}: {after}"
+
+
+@pytest.mark.parametrize(
+    ("thread", "call"), [(thread, call) for thread in CALLS for call in CALLS[thread]]
+)
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_every_kernel_call_may_fail(
-    tmp_path: Path, calls_before_the_ledger: Counter[str], call: str, fault: str
+    tmp_path: Path, writers: Writers, thread: str, call: str, fault: str
 ) -> None:
-    assert shutil.which("strace"), "install strace"
     fired = missed = 0
     for place in PLACES:
         folder = tmp_path / str(place)
-        home, pins, log = folder / "home", folder / "pins", folder / "trace"
         folder.mkdir()
-        when = calls_before_the_ledger[call] + place + 1
-        # A filter in the kernel makes tracing cheap, but keeps strace from killing.
-        quick = ["--seccomp-bpf"] if "EIO" in fault else []
-        inject = f"inject={call}:{fault}:when={when}"
-        run = traced([*quick, "-e", f"trace={call}", "-e", inject], home, pins, log)
-        acknowledged = run.acknowledged
-
-        paths, pinned = LedgerPaths.below(home), PinFolder(pins).read()
-        offline = verify_folder(paths, pinned)
-        unborn = offline.reason in (Reason.NO_KEY, Reason.NO_HEAD)
-        where = f"{call} {place}: {offline}"
-        assert offline.verdict is Verdict.INTACT or unborn, where
-        if not unborn:
-            assert offline.size >= len(acknowledged), where
-        assert await reopened(home, pins) == "ok", where
-        after = verify_folder(paths, PinFolder(pins).read())
-        assert after.size > max((index for index, _ in acknowledged), default=-1)
+        inject = f"inject={call}:{fault}:when={place + 1}"
+        run = writers.run(["-e", f"trace={call}", "-e", inject], thread, folder)
+        await check(folder, run.acknowledged, f"{call} {place} of {thread}: {fault}")
         shutil.rmtree(folder)
         fired, missed = fired + run.fired, 0 if run.fired else missed + 1
         if missed == BEYOND:
             break
-    print(f"{fault} into {fired} calls of {call}")
-    assert fired, f"{call} was never called"
+    print(f"{fault} into {fired} calls of {call} by {thread}")
+    assert fired, f"{call} was never called by {thread}"
