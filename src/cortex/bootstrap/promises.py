@@ -88,6 +88,10 @@ class Promises:
         loop = Loop("promises", self.watch.run, tools.clock, tools.log)
         return (opened("promises-state", self._open, self._close), loop.component())
 
+    def leads(self) -> bool:
+        """Return whether this process speaks for all over the same files."""
+        return self._lead.held()
+
     async def health(self) -> Mapping[str, JsonValue]:
         """Tell which promises are broken; failures degrade, slowness is only told."""
         unwell = [

@@ -1,6 +1,6 @@
 """Ties the rooms together: stores, models, journeys and background work."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import httpx
@@ -8,6 +8,7 @@ import httpx
 from cortex.agents.checking import Checker
 from cortex.agents.planning import Planner
 from cortex.app import App, Loop, opened
+from cortex.bootstrap.checks import CheckedParts, health_of
 from cortex.bootstrap.doors import Entrance
 from cortex.bootstrap.figures import Figures
 from cortex.bootstrap.housekeeping import cleaning, housekeeping, leftovers
@@ -21,20 +22,18 @@ from cortex.bootstrap.promises import Promises
 from cortex.bootstrap.stores import Stores, open_stores
 from cortex.bootstrap.tools import Tools
 from cortex.bootstrap.trust import Trust
-from cortex.foundation.canonical import JsonValue
 from cortex.foundation.leftovers import Leftovers
 from cortex.foundation.lifecycle import Component
-from cortex.foundation.tenancy import Namespace
 from cortex.inference.generation import Generation
 from cortex.inference.media.stand_in import StandInReader
 from cortex.inference.media.workers import MediaWorkers
 from cortex.inference.text import TextEmbedding
 from cortex.inference.tokens.counters import Counters
 from cortex.memory.compression import Message, summarise
-from cortex.memory.model import Query
 from cortex.memory.ranking import RankingConfig
 from cortex.memory.state import HotState
 from cortex.memory.terms import TermAnalyser
+from cortex.operations.health_changes import HealthChanges, HealthStore
 from cortex.operations.quotas import Meter
 from cortex.security.signing import PackSigner
 from cortex.settings import Settings
@@ -52,7 +51,8 @@ from cortex.usecases.discover import Discover
 from cortex.usecases.embed import Embed
 from cortex.usecases.files import Files
 from cortex.usecases.forget import Forget
-from cortex.usecases.health import Check, Health, Ready
+from cortex.usecases.health import Health, Ready
+from cortex.usecases.health_watch import HealthWatch
 from cortex.usecases.hot_facts import HotFacts
 from cortex.usecases.inference_control import InferenceControl, InferenceParts
 from cortex.usecases.listing import ListMemories, MemoryStatistics
@@ -86,10 +86,6 @@ OWN_DATABASE = "cortex"
 SNAPSHOT_MODEL = "gpt-4o"
 """Model whose tokens a context pack is counted in: o200k, the commonest today."""
 
-HEALTH_TEXT = "health"
-HEALTH_TENANT = "~health"
-"""No caller can name it: ``~`` is not in their alphabet."""
-
 
 @dataclass(frozen=True, slots=True)
 class _Rooms:
@@ -107,6 +103,7 @@ class _Rooms:
     observing: Observing
     language: Generation | None
     promises: Promises
+    health: Health
     leftovers: Leftovers
 
     @property
@@ -142,19 +139,24 @@ def compose(
     announcer = Announcer(stores.database, clock=tools.clock, ids=tools.ids)
     observing = Observing(settings, tools)
     meter, metering = open_meter(settings, stores.database, tools.clock, tools.log)
+    inference = open_inference(settings, counters, tools)
+    trust = Trust(settings, stores, tools, announcer.tell)
+    promises = Promises(settings, stores, tools, observing.history)
+    parts = CheckedParts(stores, inference.embedding, trust, promises, tools.watch)
     rooms = _Rooms(
         meter=meter,
         settings=settings,
         tools=tools,
         stores=stores,
-        inference=open_inference(settings, counters, tools),
+        inference=inference,
         media=open_media(settings, tools),
         counters=counters,
         announcer=announcer,
-        trust=Trust(settings, stores, tools, announcer.tell),
+        trust=trust,
         observing=observing,
         language=open_language(settings, counters, tools.clock, tools.metrics),
-        promises=Promises(settings, stores, tools, observing.history),
+        promises=promises,
+        health=health_of(parts, settings.home_folder, tools.clock),
         leftovers=leftovers(settings, tools.clock),
     )
     entrance = Entrance(
@@ -173,7 +175,7 @@ def compose(
 
 
 def _use_cases(rooms: _Rooms) -> UseCases:
-    stores, clock, health = rooms.stores, rooms.tools.clock, _health(rooms)
+    stores, clock, health = rooms.stores, rooms.tools.clock, rooms.health
     preparing, search = rooms.preparing, rooms.search
     listing, remember = ListMemories(stores.memories), rooms.remembering
     plan, reflect = _agents(rooms, search, remember, listing)
@@ -269,6 +271,7 @@ def _components(rooms: _Rooms) -> tuple[Component, ...]:
     stores, tools = rooms.stores, rooms.tools
     catch_up = CatchUp(stores.memories, rooms.preparing, tools.clock)
     loops = {
+        "health": _health_watch(rooms).run,
         "announcer": rooms.announcer.run,
         "figures": Figures(tools.metrics, stores, rooms.trust, tools.clock).run,
         "inference-workers": rooms.inference.pool.run,
@@ -290,6 +293,12 @@ def _components(rooms: _Rooms) -> tuple[Component, ...]:
         opened("announcements", _nothing, rooms.announcer.flush),
         *(Loop(n, run, tools.clock, tools.log).component() for n, run in loops.items()),
     )
+
+
+def _health_watch(rooms: _Rooms) -> HealthWatch:
+    clock, store = rooms.tools.clock, HealthStore(rooms.stores.database)
+    changes = HealthChanges(store, clock=clock, ids=rooms.tools.ids)
+    return HealthWatch(rooms.health, changes, clock, rooms.promises.leads)
 
 
 def _embed_media(rooms: _Rooms) -> EmbedMedia:
@@ -365,46 +374,3 @@ async def _ping(url: str) -> None:
         raise ConnectionError(type(error).__name__) from error
     if answer.is_error:
         raise ConnectionError(f"answered {answer.status_code}")
-
-
-def _health(rooms: _Rooms) -> Health:
-    stores, embedder = rooms.stores, rooms.embedder
-
-    async def database() -> Mapping[str, JsonValue]:
-        await stores.database.ping()
-        status = stores.database.status()
-        return {"queued_units": status.queued_units}
-
-    async def vector_store() -> Mapping[str, JsonValue]:
-        # A search of an empty namespace goes through shard, vectors and ranking.
-        query = Query(HEALTH_TEXT, 1)
-        vector = (await embedder.embed([HEALTH_TEXT]))[0]
-        where = Namespace(HEALTH_TENANT, HEALTH_TENANT)
-        await stores.recall.search(where, query, vector, embedder.info.space)
-        return {}
-
-    async def embedding() -> Mapping[str, JsonValue]:
-        await embedder.embed([HEALTH_TEXT])
-        info = embedder.info
-        return {"model": info.name, "space": info.space, "degraded": info.degraded}
-
-    async def audit_ledger() -> Mapping[str, JsonValue]:
-        # Sums over all tenants are not for everybody, and probes are open to all.
-        facts = rooms.trust.health()
-        return {k: v for k, v in facts.items() if k not in {"entries", "published"}}
-
-    async def doors() -> Mapping[str, JsonValue]:
-        watch = rooms.tools.watch
-        return {"alerts": len(watch.alerts()), "waiting_clients": watch.waiting()}
-
-    checks: dict[str, Check] = {
-        "database": database,
-        "vector_store": vector_store,
-        "embedder": embedding,
-        "audit_ledger": audit_ledger,
-        "doors": doors,
-        "promises": rooms.promises.health,
-        **rooms.trust.transport_checks(),
-    }
-    vital = frozenset({"database"})
-    return Health(checks, vital=vital, clock=rooms.tools.clock)
