@@ -1,4 +1,4 @@
-"""What carries events beyond this machine, where one is named."""
+"""What carries events beyond this machine, where it is named."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -38,20 +38,50 @@ class Transport:
         return {"behind": behind}
 
 
-def transports_of(settings: Settings) -> tuple[Transport, ...]:
-    """Return the transports that are set up.
+def transport_of(settings: Settings) -> Transport | None:
+    """Return the transport that is named; None for none.
 
     Raises:
-        ValidationError: one is named and its extra is not installed.
+        ValidationError: its kind is not spoken here, or its extra is not installed.
     """
-    if settings.nats_url is None:
-        return ()
+    if settings.events_url is None:
+        return None
+    url = settings.events_url.get_secret_value()
+    scheme = url.partition("://")[0]
+    made = _KINDS.get(scheme)
+    if made is None:
+        message = f"events are not carried over {scheme!r}"
+        hint = f"Name one of: {', '.join(f'{one}://' for one in _KINDS)}"
+        raise ValidationError(message, hint=hint, field="events_url")
     try:
-        from cortex.bus.nats import NatsLink, NatsPublisher  # noqa: PLC0415
+        return made(url)
     except ImportError as error:
-        message = "CORTEX_NATS_URL is set, but the nats extra is not installed"
-        hint = "Install it with: pip install 'cortex-context[nats]'"
-        raise ValidationError(message, hint=hint, field="nats_url") from error
-    link = NatsLink(settings.nats_url.get_secret_value())
-    publish = NatsPublisher(link).publish
-    return (Transport("nats", publish, link.ping, link.close),)
+        message = f"CORTEX_EVENTS_URL is set, but {error}"
+        raise ValidationError(message, field="events_url") from error
+
+
+def _nats(url: str) -> Transport:
+    from cortex.bus.nats import NatsLink, NatsPublisher  # noqa: PLC0415
+
+    link = NatsLink(url)
+    return Transport("nats", NatsPublisher(link).publish, link.ping, link.close)
+
+
+def _redis(url: str) -> Transport:
+    from cortex.bus.redis_streams import (  # noqa: PLC0415
+        RedisStreamsLink,
+        RedisStreamsPublisher,
+    )
+
+    link = RedisStreamsLink(url)
+    publish = RedisStreamsPublisher(link).publish
+    return Transport("redis-streams", publish, link.ping, link.close)
+
+
+_KINDS: Mapping[str, Callable[[str], Transport]] = {
+    "nats": _nats,
+    "tls": _nats,
+    "redis": _redis,
+    "rediss": _redis,
+    "unix": _redis,
+}

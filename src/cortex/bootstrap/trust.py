@@ -7,7 +7,7 @@ from cortex.app import Loop, opened
 from cortex.bootstrap.archives import archive_at
 from cortex.bootstrap.stores import Stores
 from cortex.bootstrap.tools import Tools
-from cortex.bootstrap.transports import Transport, transports_of
+from cortex.bootstrap.transports import Transport, transport_of
 from cortex.bootstrap.witnesses import witness_clients
 from cortex.bus.events import Event
 from cortex.foundation.canonical import JsonValue
@@ -69,7 +69,8 @@ class Trust:
         self._relay.subscribe(RELAY_NAME, self._keep, together=EVENTS_TOGETHER)
         self.follow = Follow(self._relay.journal, tools.clock)
         self.dead_letters = DeadLetters(self._relay.journal, self._relay.redeliver)
-        self.transports = transports_of(settings)
+        transport = transport_of(settings)
+        self.transports = () if transport is None else (transport,)
         for one in self.transports:
             self._relay.subscribe(one.name, one.publish)
         self._relay.subscribe("followers", self.follow.committed, durable=False)

@@ -12,8 +12,8 @@ Bodies are CloudEvents in structured mode, so that programs without Cortex read 
 import asyncio
 from dataclasses import dataclass
 
+from cortex.bus.errors import TransportUnreachable
 from cortex.bus.events import Event
-from cortex.foundation.errors import Unavailable
 
 try:
     from nats.aio.client import Client
@@ -57,12 +57,6 @@ REFUSALS = (BadHeaderError, BadSubjectError, MaxPayloadError)
 """What is wrong with an event, not with the server."""
 
 
-class NatsUnreachable(Unavailable):
-    """The NATS server does not answer, or its JetStream does not take events."""
-
-    code = "NATS_UNREACHABLE"
-
-
 @dataclass(frozen=True, slots=True)
 class NatsOptions:
     """How long to wait and to keep; see the constants above."""
@@ -92,7 +86,7 @@ class NatsLink:
         """Return the stream's context of a live connection.
 
         Raises:
-            NatsUnreachable: no server answers, or it runs without JetStream.
+            TransportUnreachable: no server answers, or it runs without JetStream.
         """
         async with self._connecting:
             if self._stream is None or not self._is_live():
@@ -106,7 +100,7 @@ class NatsLink:
             return self._stream
 
     async def ping(self) -> None:
-        """Raise ``NatsUnreachable`` unless the server answers."""
+        """Raise ``TransportUnreachable`` unless the server answers."""
         await self.stream()
         client = self._client
         try:
@@ -169,7 +163,7 @@ class NatsPublisher:
         """Return when the stream keeps the event; the same one twice is kept once.
 
         Raises:
-            NatsUnreachable: it does not take events now; try again.
+            TransportUnreachable: it does not take events now; try again.
             NatsError: it will never take this one.
         """
         stream = await self._link.stream()
@@ -188,9 +182,9 @@ class NatsPublisher:
             raise unreachable(error) from error
 
 
-def unreachable(error: Exception) -> NatsUnreachable:
+def unreachable(error: Exception) -> TransportUnreachable:
     """Return what to raise instead; it names no address, which may hold a password."""
-    return NatsUnreachable(
+    return TransportUnreachable(
         f"the NATS server does not take events ({type(error).__name__})",
         hint="Events wait in the outbox; see that nats-server runs with -js.",
     )

@@ -6,15 +6,20 @@ dead letter of this process. Repeats that this process has handled are acknowled
 without another call; beyond that, handlers go by the event's id.
 """
 
-from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from cortex.bus.events import Event
-from cortex.bus.memory import DEAD_LETTERS_MAX, RETRY_SECONDS, DeadEvent, Handler
-from cortex.bus.nats import STREAM, SUBJECT, NatsLink, NatsUnreachable, unreachable
+from cortex.bus.errors import TransportUnreachable
+from cortex.bus.inbox import (
+    TRIES_MAX,
+    Inbox,
+    Outcome,
+    heed_cancellation,
+    pause_seconds,
+)
+from cortex.bus.memory import RETRY_SECONDS, DeadEvent, Handler
+from cortex.bus.nats import STREAM, SUBJECT, NatsLink, unreachable
 from cortex.foundation.clock import Clock
-from cortex.foundation.errors import ValidationError
 
 try:
     from nats.aio.msg import Msg
@@ -34,12 +39,6 @@ FETCH_SECONDS = 1.0
 
 RECONNECT_SECONDS = 1.0
 """Pause after the server went away."""
-
-TRIES_MAX = 5
-"""Calls of a handler with one event before it is a dead letter."""
-
-KNOWN_IDS_MAX = 10_000
-"""Ids of handled events kept to recognise repeats: about 1 MB."""
 
 ACKNOWLEDGE_SECONDS = 30.0
 """Seconds after which the server offers an unacknowledged event again."""
@@ -72,24 +71,26 @@ class NatsConsumer:
         """Consume under a durable name; ``types`` None means all events kept."""
         self._link = link
         self._name = name
-        self._handler = handler
         self._clock = clock
         self._types = None if types is None else sorted(types)
         self._options = options or ConsumerOptions()
-        self._known: dict[str, None] = {}
-        self._dead: deque[DeadEvent] = deque(maxlen=DEAD_LETTERS_MAX)
-        self.malformed = 0
+        self._inbox = Inbox(name, handler, clock, self._options.tries_max)
+
+    @property
+    def malformed(self) -> int:
+        """Return how many messages were no events."""
+        return self._inbox.malformed
 
     def dead_letters(self) -> tuple[DeadEvent, ...]:
         """Return refused events, the oldest first."""
-        return tuple(self._dead)
+        return self._inbox.dead_letters()
 
     async def run(self) -> None:
         """Consume for ever, through losses of the server; the caller's task owns it."""
         while True:
             try:
                 await self._consume()
-            except NatsUnreachable:
+            except TransportUnreachable:
                 await self._clock.sleep(self._options.reconnect_seconds)
 
     async def _consume(self) -> None:
@@ -97,6 +98,7 @@ class NatsConsumer:
             stream = await self._link.stream()
             fetching = await self._subscribed(stream)
             while True:
+                heed_cancellation()
                 try:
                     found = await fetching.fetch(
                         BATCH_EVENTS_MAX, timeout=self._options.fetch_seconds
@@ -127,31 +129,11 @@ class NatsConsumer:
         )
 
     async def _take(self, one: Msg) -> None:
-        try:
-            event = Event.from_carried(one.data)
-        except ValidationError:
-            # Someone else's message, or one of a newer release: no try will help.
-            self.malformed += 1
-            await one.term()
-            return
-        if event.id in self._known:
-            await one.ack()
-            return
-        try:
-            await self._handler(event)
-        except Exception as error:  # noqa: BLE001 - worker loop: kept as dead letter
-            await self._failed(one, event, f"{type(error).__name__}: {error}")
-            return
-        self._known[event.id] = None
-        if len(self._known) > KNOWN_IDS_MAX:
-            del self._known[next(iter(self._known))]
-        await one.ack()
-
-    async def _failed(self, one: Msg, event: Event, reason: str) -> None:
         tries = one.metadata.num_delivered or 1
-        if tries < self._options.tries_max:
-            await one.nak(delay=self._options.retry_seconds * 2 ** (tries - 1))
-            return
-        now = self._clock.now()
-        self._dead.append(DeadEvent(self._name, event, reason, tries, now))
-        await one.term()
+        match await self._inbox.offer(one.data, tries):
+            case Outcome.DONE:
+                await one.ack()
+            case Outcome.AGAIN:
+                await one.nak(delay=pause_seconds(tries, self._options.retry_seconds))
+            case Outcome.REFUSED:
+                await one.term()

@@ -82,7 +82,7 @@ MEANINGS: Mapping[str, Meaning] = {
     "STORAGE_CORRUPT": Meaning(500, "Storage damaged"),
     "SCHEMA_TOO_NEW": Meaning(500, "Schema too new"),
     "STORAGE_UNREACHABLE": Meaning(503, "Storage unreachable"),
-    "NATS_UNREACHABLE": Meaning(503, "Event transport unreachable"),
+    "TRANSPORT_UNREACHABLE": Meaning(503, "Event transport unreachable"),
     "MIGRATION_FAILED": Meaning(500, "Migration failed"),
     "SUBSCRIBER_TOO_SLOW": Meaning(503, "Subscriber too slow"),
     "TOKEN_NOT_FOUND": Meaning(404, "No such token", 4),

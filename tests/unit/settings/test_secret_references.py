@@ -30,7 +30,7 @@ def text(secret):
         ("CORTEX_SIGNING_KEY", lambda s: s.signing_key_bytes().decode()),
         ("CORTEX_OPENAI__API_KEY", lambda s: text(s.openai.api_key)),
         ("CORTEX_REDIS_URL", lambda s: text(s.redis_url)),
-        ("CORTEX_NATS_URL", lambda s: text(s.nats_url)),
+        ("CORTEX_EVENTS_URL", lambda s: text(s.events_url)),
         ("CORTEX_VAULT__TOKEN", lambda s: text(s.vault.token)),
         ("CORTEX_VAULT__SECRET_ID", lambda s: text(s.vault.secret_id)),
         ("CORTEX_ENCRYPTION__KEY", lambda s: text(s.encryption.key)),
