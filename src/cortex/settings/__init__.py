@@ -185,9 +185,7 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = Field(
         None, description="Redis for hot state shared by processes; in memory without."
     )
-    events_url: SecretStr | None = Field(
-        None, description="NATS JetStream or Redis that carries events further."
-    )
+    events_url: SecretStr | None = Field(None, description="NATS or Redis for events.")
     databases: dict[str, Path] = Field(
         default_factory=dict, description="SQLite files shown under /db, by name."
     )
