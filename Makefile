@@ -69,8 +69,9 @@ bench-doors: .venv/.dev ## Print what tokens, policies and floods cost
 bench-media: .venv/.dev ## Print what reading files costs and what finds them (DATA=folder of the data sets)
 	@$(BIN)/python -m benchmarks.inference.media $(if $(DATA),--data $(DATA))
 
-bench-telemetry: .venv/.dev ## Print what metrics, traces, logs and history cost
+bench-telemetry: .venv/.dev ## Print what metrics, traces, logs, history and streams cost
 	@$(BIN)/python -m benchmarks.telemetry
+	@$(BIN)/python -m benchmarks.streams
 
 bench-mcp: .venv/.dev ## Print what a tool call costs beside a plain call
 	@$(BIN)/python -m benchmarks.mcp

@@ -14,6 +14,7 @@ from cortex.service.http.record import OPEN_PATHS
 from cortex.service.http.wire import (
     audit,
     context,
+    dead_letters,
     embeddings,
     inference,
     media,
@@ -41,6 +42,7 @@ _BODIES: tuple[type[Wire], ...] = (
     audit.RecordBody,
     tokens.TokenBody,
     operations.AcknowledgeBody,
+    dead_letters.RetryBody,
     tokens.RotationBody,
     agents.PlanBody,
     agents.ReflectBody,
