@@ -159,3 +159,25 @@ async def test_only_what_fires_can_be_acknowledged(database: Database) -> None:
     for name in ("HighCpu", "nothing"):
         with pytest.raises(AlertNotFound):
             await alerts.acknowledge(name, "ann", 20)
+
+
+async def test_a_page_that_nobody_answers_escalates_once(database: Database) -> None:
+    alerts = await opened(database)
+    for now in range(10, 900, 10):
+        await alerts.evaluate([looked(FAST), looked(SLOW)], now)
+    assert "alert.escalated slo:a:fast" not in await told(database)
+    alerts = await opened(database, 900.0)
+    for now in range(910, 3_000, 10):
+        await alerts.evaluate([looked(FAST), looked(SLOW)], now)
+    alerts = await opened(database, 3_000.0)
+    await alerts.evaluate([looked(FAST), looked(SLOW)], 3_010)
+    escalations = [one for one in await told(database) if "escalated" in one]
+    assert escalations == ["alert.escalated slo:a:fast"]
+
+
+async def test_an_answered_page_does_not_escalate(database: Database) -> None:
+    alerts = await opened(database)
+    await alerts.evaluate([looked(FAST)], 10)
+    await alerts.acknowledge(FAST.name, "kim", 20)
+    await alerts.evaluate([looked(FAST)], 2_000)
+    assert "alert.escalated slo:a:fast" not in await told(database)

@@ -14,6 +14,7 @@ from cortex.operations.alerts.model import (
     Evaluation,
     Phase,
     Rule,
+    escalated,
     resumed,
     step,
 )
@@ -102,6 +103,9 @@ class Alerts:
         for one in found:
             before = self._states[one.rule.name]
             after, change = step(before, one, now)
+            if escalated(after, one.rule, now) is not after:
+                after = dirty[one.rule.name] = escalated(after, one.rule, now)
+                events.append(self._escalated(one.rule, after, now))
             states[one.rule.name] = after
             if after.phase is not before.phase or after.since != before.since:
                 dirty[one.rule.name] = after
@@ -191,6 +195,14 @@ class Alerts:
         if change is Change.FIRED:
             data |= {"component": rule.component, "reason": rule.summary}
         return self._event(f"alert.{change.value}", rule.name, data, now)
+
+    def _escalated(self, rule: Rule, state: AlertState, now: float) -> Event:
+        data: dict[str, JsonValue] = {
+            "rule": rule.name,
+            "severity": rule.severity.value,
+            "value": round(state.value, 6),
+        }
+        return self._event("alert.escalated", rule.name, data, now)
 
     def _event(
         self, type_: str, subject: str, data: Mapping[str, JsonValue], now: float

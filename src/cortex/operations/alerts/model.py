@@ -18,6 +18,13 @@ class Severity(StrEnum):
     EMERGENCY = "emergency"
 
 
+ESCALATED_FROM = frozenset((Severity.CRITICAL, Severity.EMERGENCY))
+"""What wakes somebody up, and somebody else when nobody answers."""
+
+ESCALATE_SECONDS = 900.0
+"""How long an alert fires without an answer before it escalates."""
+
+
 class Phase(StrEnum):
     """Where an alert stands."""
 
@@ -71,6 +78,7 @@ class AlertState:
         fired_at: when it fired; 0 unless firing.
         value: of the condition when it was last looked at.
         acknowledged_by: who said that they know; empty for nobody.
+        escalated_at: when it escalated because nobody did; 0 if not.
     """
 
     phase: Phase = Phase.INACTIVE
@@ -79,6 +87,7 @@ class AlertState:
     value: float = 0.0
     acknowledged_by: str = ""
     acknowledged_at: float = 0.0
+    escalated_at: float = 0.0
 
     @property
     def firing(self) -> bool:
@@ -109,6 +118,15 @@ def step(
         fired = AlertState(Phase.FIRING, since, fired_at=now, value=value)
         return fired, Change.FIRED
     return AlertState(Phase.PENDING, since, value=value), None
+
+
+def escalated(state: AlertState, rule: Rule, now: float) -> AlertState:
+    """Return the state as it escalates, or the same: once, if nobody answers a page."""
+    silent = state.firing and not state.acknowledged_by and not state.escalated_at
+    late = now - state.fired_at >= ESCALATE_SECONDS
+    if silent and late and rule.severity in ESCALATED_FROM:
+        return replace(state, escalated_at=now)
+    return state
 
 
 def resumed(

@@ -73,5 +73,6 @@ def _put(connection: Connection, rule: str, state: AlertState) -> None:
             "value": state.value,
             "acknowledged_by": state.acknowledged_by,
             "acknowledged_at": state.acknowledged_at,
+            "escalated_at": state.escalated_at,
         },
     )
