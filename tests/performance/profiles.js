@@ -5,6 +5,7 @@
 //   PROFILE   short | full | stress | soak
 //   RATE      requests a second of full and soak; iterations begin in time, whether or
 //             not earlier ones were answered (an open model)
+//   HOLD      seconds of full at that rate, between ten of rise and of fall
 //   SLACK     factor on latency budgets, for machines that do other work besides
 //   RESULT    file for the result as JSON
 import exec from 'k6/execution';
@@ -14,6 +15,7 @@ import { check } from 'k6';
 const BASE_URL = (__ENV.BASE_URL || 'http://127.0.0.1:4949').replace(/\/$/, '');
 const PROFILE = __ENV.PROFILE || 'short';
 const RATE = Number(__ENV.RATE || 20);
+const HOLD_SECONDS = Number(__ENV.HOLD || 40);
 const SLACK = Number(__ENV.SLACK || 1);
 const FAILED_MAX = 0.005;
 const STRESS_RATE = 50 * RATE;
@@ -46,7 +48,7 @@ const SCENARIOS = {
   full: () => ({
     load: arriving(1, [
       { target: RATE, duration: '10s' },
-      { target: RATE, duration: '40s' },
+      { target: RATE, duration: `${HOLD_SECONDS}s` },
       { target: 0, duration: '10s' },
     ]),
   }),
