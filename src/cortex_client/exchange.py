@@ -14,6 +14,7 @@ from cortex_client.call import Answer, Call, Failure, Flow
 from cortex_client.discovery import Target
 from cortex_client.errors import (
     AuthError,
+    ConfigurationError,
     ConflictError,
     ConnectionError,  # noqa: A004  ours
     CortexError,
@@ -111,8 +112,26 @@ def request_options(call: Call[Any]) -> dict[str, Any]:
     if isinstance(call.body, bytes):
         options["content"] = call.body
     elif call.body is not None:
-        options["json"] = call.body
+        options["content"] = _as_json(call.body)
+        options["headers"] |= {"Content-Type": "application/json"}
     return options
+
+
+def _as_json(body: object) -> bytes:
+    """Return a body as it is sent.
+
+    Raises:
+        ConfigurationError: JSON has no form for something in it, such as a date, a
+            float that is not a number, or half a surrogate pair.
+    """
+    try:
+        text = json.dumps(
+            body, ensure_ascii=False, separators=(",", ":"), allow_nan=False
+        )
+        return text.encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        message = f"what was given cannot be sent as JSON: {error}"
+        raise ConfigurationError(message) from error
 
 
 def read_answer(response: httpx.Response) -> Answer:

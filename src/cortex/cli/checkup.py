@@ -12,6 +12,7 @@ from pathlib import Path
 from time import perf_counter
 from urllib.parse import urlsplit
 
+from cortex.cli.command import START_HINT
 from cortex.foundation.clock import SystemClock
 from cortex.foundation.errors import CortexError
 from cortex.foundation.garbage import THRESHOLDS
@@ -63,7 +64,7 @@ def examine(url: str | None) -> list[Finding]:
         lambda: check_sqlite(settings.home_folder),
         check_model,
         lambda: check_memory(settings),
-        lambda: check_server(url or _address(settings)),
+        lambda: check_server(url or _address(settings), wanted=url is not None),
         lambda: check_housekeeping(url or _address(settings)),
     )
     return findings + [check() for check in checks]
@@ -209,13 +210,18 @@ def collector_plan() -> str:
     return f"collector {list(THRESHOLDS)}, what start-up made frozen"
 
 
-def check_server(url: str) -> Finding:
-    """Does a Cortex answer there, or could one start?"""
+def check_server(url: str, *, wanted: bool = False) -> Finding:
+    """Does a Cortex answer there, or could one start?
+
+    Args:
+        url: where to look.
+        wanted: someone named this server, so that none there is a fault.
+    """
     with CortexClientSync(url, timeout=ANSWER_SECONDS_MAX, max_retries=0) as client:
         try:
             health = client.health()
         except NoAnswer:
-            return _silent(client.base_url)
+            return _silent(client.base_url, wanted=wanted)
         except ClientError:
             return _taken(client.base_url)
     if health.service != "cortex":
@@ -228,12 +234,14 @@ def check_server(url: str) -> Finding:
     return Finding("server", status, detail, f"Look at: {', '.join(bad)}.")
 
 
-def _silent(url: str) -> Finding:
+def _silent(url: str, *, wanted: bool) -> Finding:
     host, port = _host_and_port(url)
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.settimeout(ANSWER_SECONDS_MAX)
         if probe.connect_ex((host, port)) == 0:
             return _taken(url)
+    if wanted:
+        return Finding("server", "fail", f"none at {url}", START_HINT)
     return Finding("server", "ok", f"none at {url}; the port is free")
 
 

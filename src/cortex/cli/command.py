@@ -9,7 +9,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import wraps
 from typing import Annotated, Any, get_type_hints
 
@@ -23,6 +23,9 @@ from cortex_client.errors import CortexError as ClientError
 from cortex_client.errors import sentences
 
 START_HINT = "Start one with `cortex serve`, or name another with --url."
+
+_WRONG_NAME = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
+"""The input is wrong, and no verdict, for which some commands have 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,9 @@ def _spelled_out(group: Any) -> list[inspect.Parameter]:
         inspect.Parameter(
             field.name,
             inspect.Parameter.KEYWORD_ONLY,
-            default=field.default,
+            default=inspect.Parameter.empty
+            if field.default is MISSING
+            else field.default,
             annotation=hints[field.name],
         )
         for field in fields(group)
@@ -116,7 +121,7 @@ def _guarded(function: Callable[..., int | None], given: dict[str, Any]) -> int:
         return Exit.FAILURE
     except OSError as error:
         fail(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
-        return Exit.FAILURE
+        return Exit.USAGE if isinstance(error, _WRONG_NAME) else Exit.FAILURE
     except KeyboardInterrupt:
         fail("interrupted")
         return Exit.INTERRUPTED

@@ -78,7 +78,10 @@ async def _with_keys(work: Callable[[DataKeys], Awaitable[T]]) -> T:
     key = settings.encryption.key
     if key is None:
         message = "no encryption key is set"
-        hint = "Set CORTEX_ENCRYPTION__KEY, as the server has it."
+        hint = (
+            "A server without one stores in the clear. "
+            "If yours has one, set CORTEX_ENCRYPTION__KEY as it has it."
+        )
         raise ValidationError(message, hint=hint, field="encryption.key")
     older = [
         MasterKey.parse(o.get_secret_value()) for o in settings.encryption.older_keys

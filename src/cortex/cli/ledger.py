@@ -5,6 +5,7 @@ by the commands, so that the others start as quickly as before.
 """
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
@@ -427,13 +428,14 @@ def _print_verdict(found: "Verification", as_json: bool) -> None:
 
 
 def _print_report(made: "Report") -> None:
-    print(f"{made.entries} entries, {made.first} to {made.last}")
+    where = "" if made.first is None else f", {made.first} to {made.last}"
+    print(f"{made.entries} entries{where}")
     rows = [
         (actor, kind, str(count))
         for actor, kinds in sorted(made.access.items())
         for kind, count in sorted(kinds.items())
     ]
-    print_table(("who", "what", "times"), rows, "Access")
+    _print_part("Access", ("who", "what", "times"), rows)
     columns = ("index", "recorded_at", "kind", "actor", "subject")
     for title, lines in (
         ("Content read", made.reads),
@@ -442,6 +444,15 @@ def _print_report(made: "Report") -> None:
         ("Security", made.denials),
     ):
         shown = [tuple(str(line[name]) for name in columns) for line in lines]
-        print_table(columns, shown, title)
+        _print_part(title, columns, shown)
     gaps = [(gap["from"], gap["to"]) for gap in made.silences]
-    print_table(("nothing from", "to"), gaps, "Gaps of a day and more")
+    _print_part("Gaps of a day and more", ("nothing from", "to"), gaps)
+
+
+def _print_part(
+    title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]
+) -> None:
+    if rows:
+        print_table(columns, rows, title)
+    else:
+        print(f"{title}: none")

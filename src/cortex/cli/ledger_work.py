@@ -19,7 +19,7 @@ from cortex.foundation.errors import Conflict, Unavailable, ValidationError
 from cortex.foundation.ids import Uuid7Source
 from cortex.ledger.archive import Archive
 from cortex.ledger.checkpoint import SignedCheckpoint, open_checkpoint
-from cortex.ledger.errors import NoteInvalid
+from cortex.ledger.errors import EntryNotFound, NoteInvalid
 from cortex.ledger.log import Ledger, LedgerContext
 from cortex.ledger.notes import VerifierKey, decode64
 from cortex.ledger.options import LedgerOptions
@@ -128,6 +128,11 @@ async def _with_ledger(
     options: LedgerOptions,
 ) -> T:
     home, clock = load().settings.home_folder, SystemClock()
+    database = home / "ledger" / "ledger.db"
+    if not database.exists():
+        # Opening would begin a new log, in a folder that was perhaps misspelt.
+        message = f"there is no ledger at {database}"
+        raise EntryNotFound(message, hint="Set CORTEX_HOME.")
     context = LedgerContext(clock, Uuid7Source(clock), archive=archive)
     pinned = replace(options, pins=home / "pins")
     ledger = await Ledger.open(home, context, pinned)

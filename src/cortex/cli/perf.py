@@ -191,11 +191,12 @@ def _print_slowest(slowest: Mapping[str, Any]) -> None:
         (step["name"], _number(step["start_ms"]), _number(step["ms"]))
         for step in slowest["critical_path"]
     ]
-    title = (
+    # A line of its own: a narrow table would break the command in its title.
+    print(
         f"slowest: {slowest['name']}, {slowest['ms']:.0f} ms "
         f"(cortex perf trace {slowest['trace_id']})"
     )
-    print_table(("waited for", "at ms", "ms"), rows, title)
+    print_table(("waited for", "at ms", "ms"), rows)
 
 
 def _print_differences(found: Sequence[Mapping[str, Any]], against: str) -> None:

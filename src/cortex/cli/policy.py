@@ -17,7 +17,12 @@ from cortex.security.conditions import Attribute
 from cortex.security.policy import Explanation, Policy, Request
 from cortex.security.policy_file import parse_policy
 
-PolicyFile = Annotated[Path, typer.Option("--file", "-f", help="The policy file.")]
+PolicyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--file", "-f", help="The policy; else CORTEX_POLICY_FILE, else policy.toml."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
@@ -50,7 +55,7 @@ class Question:
 def explain(
     action: Annotated[str, typer.Argument(help="SCOPE.VERB, such as memory.forget.")],
     question: Question,
-    file: PolicyFile = Path("policy.toml"),
+    file: PolicyFile = None,
     as_json: AsJson = False,
 ) -> int:
     """Say whether something is allowed, by which rule, and what kept the others out.
@@ -59,7 +64,7 @@ def explain(
 
     Example: cortex policy explain memory.forget --subject ci --scope memory -n shared
     """
-    told = _read(file).explain(_request(action, question))
+    told = _read(_chosen(file)).explain(_request(action, question))
     if as_json:
         print_json(_as_json(told))
     else:
@@ -68,11 +73,12 @@ def explain(
 
 
 @command
-def check(file: PolicyFile = Path("policy.toml"), as_json: AsJson = False) -> int:
+def check(file: PolicyFile = None, as_json: AsJson = False) -> int:
     """Read a policy file and say what is wrong with it, or what is in it.
 
     Example: cortex policy check --file policy.toml
     """
+    file = _chosen(file)
     policy = _read(file)
     allows = sum(rule.effect == "allow" for rule in policy.rules)
     denies = len(policy.rules) - allows
@@ -91,6 +97,14 @@ def build() -> typer.Typer:
     group.command("explain")(explain)
     group.command("check")(check)
     return group
+
+
+def _chosen(file: Path | None) -> Path:
+    if file is not None:
+        return file
+    from cortex.settings import load
+
+    return (load().settings.policy_file or Path("policy.toml")).expanduser()
 
 
 def _read(file: Path) -> Policy:

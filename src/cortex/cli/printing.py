@@ -8,8 +8,13 @@ from datetime import UTC, datetime
 from rich.console import Console
 from rich.table import Table
 
+from cortex_client.discovery import process_environment
+
 SNIPPET_CHARACTERS_MAX = 160
 """Characters of a text shown in a table: two lines of a usual terminal."""
+
+WIDTH_PIPED = 240
+"""Columns of a table that goes into a file or a pipe, which tell no width."""
 
 
 def plain(value: object) -> object:
@@ -37,7 +42,11 @@ def print_table(
     table = Table(*columns, title=title, title_justify="left")
     for row in rows:
         table.add_row(*row)
-    Console(markup=False, highlight=False).print(table)
+    console = Console(markup=False, highlight=False)
+    if not console.is_terminal and "COLUMNS" not in process_environment():
+        # A file or a pipe has no edge: what is cut off there cannot be found again.
+        console.width = WIDTH_PIPED
+    console.print(table)
 
 
 def say(text: str) -> None:

@@ -18,10 +18,12 @@ from cortex.cli.exits import Exit
 _PREFACE = """\
 # Commands
 
-Made from the program by `python -m cortex.cli.reference`; do not edit by hand.
+Made from the program by `python -m cortex.cli.reference docs/reference/cli.md`; do \
+not edit by hand.
 
-Commands other than `serve`, `demo`, `doctor`, `config`, `ledger`, `policy`, `tokens` \
-and `witness` talk to a running server: \
+Commands other than `serve`, `demo`, `doctor`, `mcp`, `config`, `ledger`, `policy`, \
+`tokens`, `encryption`, `witness`, `slo validate` and `slo rules` talk to a running \
+server: \
 the one of `--url`, else of `CORTEX_URL`, else this machine on `CORTEX_PORT` or 4949, \
 with the token of `--token`, else of `CORTEX_TOKEN`. Answers go to standard output, \
 remarks, progress and errors to standard error. With `--json` the answer is what the \

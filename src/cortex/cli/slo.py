@@ -9,6 +9,7 @@ import typer
 from cortex.cli.command import Server, command, fail
 from cortex.cli.exits import Exit
 from cortex.cli.printing import moment, print_json, print_table
+from cortex.foundation.errors import ValidationError
 
 _HOUR = 3_600.0
 
@@ -151,6 +152,13 @@ def build() -> typer.Typer:
 
 def _narrowed(told: Mapping[str, Any], groups: Sequence[str] | None) -> dict[str, Any]:
     chosen = dict(told)
+    known = {one["group"] for one in told["objectives"]}
+    strange = sorted(set(groups or ()) - known)
+    if strange:
+        # A check of no objective would pass, whatever was meant.
+        message = f"no promise is of the group {strange[0]!r}"
+        hint = f"Groups are: {', '.join(sorted(known))}."
+        raise ValidationError(message, hint=hint, field="group")
     if groups:
         chosen["objectives"] = [o for o in told["objectives"] if o["group"] in groups]
     return chosen

@@ -39,10 +39,7 @@ TokenId = Annotated[str, typer.Argument(help="The id, as 'cortex tokens list' ha
 class Reach:
     """What a new token may do, where and for how long."""
 
-    scope: Annotated[
-        list[str],
-        typer.Option(help="A scope, or *; repeatable.", show_default=False),
-    ]
+    scope: Annotated[list[str], typer.Option(help="A scope, or *; repeatable.")]
     tenant: Tenant = DEFAULT_TENANT
     namespace: Annotated[
         list[str] | None,

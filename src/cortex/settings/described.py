@@ -14,8 +14,18 @@ if TYPE_CHECKING:
 
 PREFIX = "CORTEX_"
 
-NESTED = ("openai", "inference", "llm", "tls", "vault", "encryption", "energy")
-"""Fields that are tables of settings of their own."""
+NESTED = (
+    "openai",
+    "inference",
+    "llm",
+    "quotas",
+    "tls",
+    "vault",
+    "encryption",
+    "energy",
+    "trace",
+)
+"""Fields that are tables of settings of their own; a test finds one left out."""
 
 _MASK = "********"
 

@@ -117,8 +117,10 @@ def _guessed_modality(file: File) -> str:
 
     Raises:
         ConfigurationError: it stands for none.
+        OSError: there is no such file.
     """
     if isinstance(file, str | PathLike):
+        Path(file).stat()  # one that is not there is told as that
         kind = (mimetypes.guess_type(str(file))[0] or "").partition("/")[0]
         if kind in {"text", "image", "audio", "video"}:
             return kind.upper()

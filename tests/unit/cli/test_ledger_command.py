@@ -296,3 +296,11 @@ def test_a_witness_that_is_not_there_is_told(home, cortex, tmp_path):
     Path("w.vkey").write_text(cosigner.verifier_key.encode())
     done = cortex("ledger", "cosign", "http://127.0.0.1:1", "--key", "w.vkey")
     assert done.exit_code == 1
+
+
+@pytest.mark.parametrize("what", [("rotate",), ("archive", "--archive", "cold")])
+def test_no_ledger_is_begun_where_none_is(cortex, tmp_path, what):
+    done = cortex("ledger", *what)
+    assert done.exit_code == 4
+    assert "there is no ledger at" in done.stderr
+    assert not (tmp_path / "home").exists()

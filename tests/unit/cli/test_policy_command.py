@@ -71,4 +71,13 @@ def test_check_says_what_is_in_it_and_what_is_wrong(ask, tmp_path):
     assert told.exit_code != 0
     assert "rules[0].actions" in told.stderr
     gone = CliRunner().invoke(build(), ["check", "--file", str(tmp_path / "gone")])
-    assert gone.exit_code == 1
+    assert gone.exit_code == 2
+
+
+def test_the_policy_of_the_settings_is_the_one_meant(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.toml").write_text(POLICY)
+    monkeypatch.setenv("CORTEX_POLICY_FILE", str(tmp_path / "mine.toml"))
+    told = CliRunner().invoke(build(), ["check"])
+    assert told.exit_code == 0
+    assert "mine.toml is good" in told.stdout

@@ -79,3 +79,9 @@ def test_durations():
     for text in ("", "s", "1", "-1s", "1w", "1.5h", "²s"):
         with pytest.raises(ValidationError):
             seconds_of(text)
+
+
+def test_a_token_needs_a_scope(run):
+    done = run("issue ci")
+    assert done.exit_code == 2
+    assert "Missing option '--scope'" in done.stderr

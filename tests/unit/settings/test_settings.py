@@ -3,8 +3,9 @@ import re
 import stat
 
 import pytest
+from pydantic import BaseModel
 
-from cortex.settings import ConfigurationError, is_loopback, load
+from cortex.settings import ConfigurationError, Settings, is_loopback, load
 
 KEY = "k" * 32
 TOKENS = "ci:a-token-that-is-long-enough:memory"
@@ -214,3 +215,20 @@ def test_what_is_shown_holds_no_secret(monkeypatch):
 
 def test_every_setting_says_what_it_is():
     assert all(line.description.endswith(".") for line in load().describe())
+
+
+def test_every_setting_is_described_and_knows_its_source(monkeypatch):
+    monkeypatch.setenv("CORTEX_TRACE__RATIO", "0.5")
+    lines = {line.name: line for line in load().describe()}
+    tables = {
+        name: field.annotation
+        for name, field in Settings.model_fields.items()
+        if isinstance(field.annotation, type)
+        and issubclass(field.annotation, BaseModel)
+    }
+    wanted = {f"{name}.{part}" for name in tables for part in tables[name].model_fields}
+    assert wanted | (set(Settings.model_fields) - set(tables)) == set(lines)
+    assert (lines["trace.ratio"].value, lines["trace.ratio"].source) == (
+        "0.5",
+        "environment",
+    )

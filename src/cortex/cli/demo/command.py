@@ -18,11 +18,15 @@ from cortex.cli.demo.server import free_port, is_free, running
 from cortex.cli.exits import Exit
 
 DEFAULT_PORT = 4949
+PORT_MAX = 65_535
+"""Ports are 16-bit numbers (RFC 9293)."""
 
 
 @command
 def demo(
-    port: Annotated[int, typer.Option(help="Port; another if taken.")] = DEFAULT_PORT,
+    port: Annotated[
+        int, typer.Option(min=1, max=PORT_MAX, help="Port; another if taken.")
+    ] = DEFAULT_PORT,
     home: Annotated[
         Path | None, typer.Option(help="Keep the data here; else a temporary folder.")
     ] = None,

@@ -211,7 +211,7 @@ def bearer_token(header: str | None) -> str | None:
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated(
             "the Authorization header is not 'Bearer TOKEN'",
-            hint="Send 'Authorization: Bearer TOKEN'.",
+            hint="Name a token, or leave the header out where none is needed.",
         )
     return token
 

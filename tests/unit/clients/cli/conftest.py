@@ -13,7 +13,7 @@ from cortex.cli.application import build
 def cortex(server: Any) -> Callable[..., Result]:
     """Run ``cortex ARGUMENTS`` with CORTEX_URL naming the scripted server."""
 
-    def run(*arguments: str, stdin: str | None = None, **environ: str) -> Result:
+    def run(*arguments: str, stdin: str | None = None, **environ: str | None) -> Result:
         env = {
             "CORTEX_URL": server.url,
             "CORTEX_MAX_RETRIES": "0",

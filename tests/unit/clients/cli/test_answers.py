@@ -242,3 +242,21 @@ def test_reflect_ends_with_1_unless_approved(
     }
     server.then(reply(200, {"quality_score": 0.9, "approved": True}))
     assert cortex("reflect", "-", "--json", stdin="x").exit_code == 0
+
+
+def test_what_json_cannot_say_is_one_line(cortex: Any):
+    done = cortex("remember", "tea", "--ttl", "nan")
+    assert done.exit_code == 2
+    assert "cannot be sent as JSON" in done.stderr
+
+
+def test_a_picture_that_is_not_there_is_told_as_that(cortex: Any):
+    done = cortex("embed", "--file", "no-such-file")
+    assert done.exit_code == 2
+    assert "No such file or directory: no-such-file" in done.stderr
+
+
+def test_no_port_is_that_high(cortex: Any):
+    done = cortex("demo", "--port", "99999")
+    assert done.exit_code == 2
+    assert "65535" in done.stderr

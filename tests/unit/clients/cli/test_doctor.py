@@ -21,14 +21,14 @@ def doctor(cortex: Any, tmp_path: Path) -> Any:
     return run
 
 
-def free_url() -> str:
+def free_port() -> str:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+        return str(probe.getsockname()[1])
 
 
 def test_a_good_place_passes(doctor: Any, tmp_path: Path):
-    code, checks = doctor("--url", free_url())
+    code, checks = doctor(CORTEX_PORT=free_port())
     assert code == 0
     assert {name: check["status"] for name, check in checks.items()} == {
         "python": "ok",
@@ -83,10 +83,18 @@ def test_a_program_that_hangs_up_is_told(doctor: Any, server: Any, reply: Any):
     assert "another program" in checks["server"]["detail"]
 
 
+def test_a_server_that_was_named_must_be_there(doctor: Any):
+    url = f"http://127.0.0.1:{free_port()}"
+    code, checks = doctor("--url", url)
+    assert code == 1
+    assert checks["server"]["status"] == "fail"
+    assert checks["server"]["detail"] == f"none at {url}"
+
+
 def test_a_data_folder_that_cannot_be_is_told(doctor: Any, tmp_path: Path):
     (tmp_path / "file").write_text("")
     code, checks = doctor(
-        "--url", free_url(), CORTEX_HOME=str(tmp_path / "file" / "home")
+        CORTEX_PORT=free_port(), CORTEX_HOME=str(tmp_path / "file" / "home")
     )
     assert code == 1
     assert checks["data folder"]["status"] == "fail"
@@ -107,7 +115,7 @@ def test_a_data_folder_that_cannot_be_is_told(doctor: Any, tmp_path: Path):
     ],
 )
 def test_settings_are_judged(doctor: Any, environ: Any, status: str, told: str):
-    _, checks = doctor("--url", free_url(), **environ)
+    _, checks = doctor(CORTEX_PORT=free_port(), **environ)
     assert checks["settings"]["status"] == status
     assert told in checks["settings"]["detail"]
 
@@ -125,7 +133,7 @@ def test_room_on_the_disk(free: int, status: str):
 
 
 def test_the_table_is_for_people(cortex: Any, tmp_path: Path):
-    done = cortex("doctor", "--url", free_url(), CORTEX_HOME=str(tmp_path))
+    done = cortex("doctor", CORTEX_PORT=free_port(), CORTEX_HOME=str(tmp_path))
     assert done.exit_code == 0
     assert "port is free" in done.stdout
 
@@ -146,3 +154,10 @@ def test_config_check_is_an_exit_code(cortex: Any):
     assert bad.exit_code == 1
     assert "signing key" in bad.stderr
     assert json.loads(cortex("config", "check", "--json").stdout)["ok"] is True
+
+
+def test_nothing_is_cut_off_in_a_pipe(cortex: Any):
+    told = cortex("config", "show", COLUMNS=None).stdout
+    assert "CORTEX_TLS__CLIENT_AUTHORITIES" in told
+    assert "CORTEX_QUOTAS__TOKENS" in told
+    assert "CORTEX_TRACE__OTLP_ENDPOINT" in told

@@ -79,3 +79,11 @@ def test_errors_fail_a_script(cortex: Any, server: Any, reply: Any):
     assert done.exit_code == 1
     assert "KeyError" in done.stdout
     assert cortex("perf", "errors", "--json").exit_code == 0
+
+
+def test_the_command_for_the_slowest_is_not_broken(
+    cortex: Any, server: Any, reply: Any
+):
+    server.then(reply(200, SPANS))
+    done = cortex("perf", "spans", COLUMNS="40")
+    assert f"(cortex perf trace {'a' * 32})" in done.stdout

@@ -30,9 +30,10 @@ LINE = {
 
 
 def slo(state: str = "ok", **more: Any) -> dict[str, Any]:
+    other = {**OBJECTIVE, "name": "context:availability", "group": "context"}
     return {
         "state": state,
-        "objectives": [{**OBJECTIVE, "state": state, **more}],
+        "objectives": [{**OBJECTIVE, "state": state, **more}, other],
         "baseline": [LINE],
         "baseline_since": 1_700_000_000.0,
     }
@@ -72,6 +73,15 @@ def test_a_check_fails_what_is_broken(
     done = cortex("slo", "check", "--json", *flags)
     assert done.exit_code == code
     assert json.loads(done.stdout)["ok"] is (code == 0)
+
+
+def test_a_check_of_a_group_that_is_not_there_does_not_pass(
+    cortex: Any, server: Any, reply: Any
+):
+    server.then(reply(200, slo()))
+    done = cortex("slo", "check", "--group", "memmory")
+    assert done.exit_code == 2
+    assert "Groups are: context, memory." in done.stderr
 
 
 def test_a_check_without_a_server_does_not_pass(cortex: Any, monkeypatch: Any):

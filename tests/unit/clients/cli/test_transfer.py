@@ -116,7 +116,7 @@ def test_standard_input_can_be_imported(cortex: Any, server: Any, reply: Any):
 
 def test_a_missing_file_is_one_line(cortex: Any, tmp_path: Path):
     done = cortex("import", str(tmp_path / "none.jsonl"))
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "No such file" in done.stderr
 
 
