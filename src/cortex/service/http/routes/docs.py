@@ -1,5 +1,6 @@
 """/openapi.json and the page at /docs, drawn without anything from elsewhere."""
 
+import asyncio
 from importlib import resources
 
 from fastapi import APIRouter
@@ -34,5 +35,5 @@ class DocsRoutes:
         return HTMLResponse(self._page, headers={"Content-Security-Policy": _POLICY})
 
     async def openapi(self, request: Request) -> Response:
-        """Return the description."""
-        return json_answer(request.app.openapi())
+        """Return the description; drawing it the first time takes most of a second."""
+        return json_answer(await asyncio.to_thread(request.app.openapi))
