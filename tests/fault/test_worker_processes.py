@@ -139,6 +139,32 @@ async def test_a_lost_process_is_replaced_and_no_text_fails(
     assert len(told.outcomes) == len(texts)
 
 
+def children() -> set[int]:
+    """Return the processes that this one started and that still run."""
+    tasks = Path("/proc/self/task").iterdir()
+    told = " ".join((task / "children").read_text() for task in tasks)
+    return {pid for pid in map(int, told.split()) if alive_outside(pid)}
+
+
+async def test_a_spare_process_takes_the_place_of_a_lost_one() -> None:
+    before = children()
+    async with running(1, Told()) as pool:
+        (first,) = pids(pool)
+        await until(lambda: len(children() - before) == 2)
+        (spare,) = children() - before - {first}
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: ready(pool) == 1 and first not in pids(pool))
+        assert pids(pool) == [spare]
+        await until(lambda: len(children() - before) == 2)
+        (dead,) = children() - before - {spare}
+        # A spare that ended takes no place: another one is made.
+        os.kill(dead, signal.SIGKILL)
+        await until(lambda: len(children() - before - {dead}) == 2)
+        assert await pool.submit("answered")
+        await pool.apply(MODEL.name, 0, "night")
+        await until(lambda: children() == before)
+
+
 async def test_a_text_lost_with_two_processes_is_given_up() -> None:
     told = Told()
 

@@ -158,8 +158,10 @@ def check_model() -> Finding:
 
 
 def check_memory(settings: Settings) -> Finding:
-    """Is there room for what models may take, workers included?"""
-    budget = settings.inference.memory_mb + settings.inference.workers * WORKER_MB
+    """Is there room for what models may take, workers and their spare included?"""
+    wanted = settings.inference.workers
+    processes = wanted + 1 if wanted else 0
+    budget = settings.inference.memory_mb + processes * WORKER_MB
     return judge_memory(budget, _available_mb())
 
 

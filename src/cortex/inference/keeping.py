@@ -21,6 +21,10 @@ STEADY_SECONDS: Final = 10.0
 STOP_SECONDS_MAX: Final = 5.0
 """How long a process that is to stop may take for what it has."""
 
+SPARE_AFTER_SECONDS: Final = 0.1
+"""How long all wanted processes have been ready before a spare one starts: several that
+are lost together come back first."""
+
 
 @dataclass(frozen=True, slots=True)
 class KeeperHooks:
@@ -58,8 +62,30 @@ class _Place:
         asyncio.get_running_loop().call_later(patience, self.worker.kill)
 
 
+class _Spare:
+    """A process that has loaded its model, or does so, and waits for a place."""
+
+    def __init__(self, worker: WorkerProcess, starting: asyncio.Task[str]) -> None:
+        self.worker = worker
+        self._starting = starting
+
+    async def start(self) -> None:
+        why = await self._starting
+        if why:
+            raise WorkerLost(why)
+
+    async def kill(self) -> None:
+        """End it, also while it starts."""
+        self.worker.kill()
+        await self._starting
+
+
 class Keeper:
-    """Owns the processes; on one event loop."""
+    """Owns the processes, and one to spare; on one event loop.
+
+    The spare takes the place of a lost process at once: to start another while the
+    processor is busy takes seconds. There is none while no process is wanted.
+    """
 
     def __init__(
         self, spec: WorkerSpec, wanted: int, *, clock: Clock, hooks: KeeperHooks
@@ -71,6 +97,7 @@ class Keeper:
         self._hooks = hooks
         self._places: list[_Place] = []
         self._alive: set[WorkerProcess] = set()
+        self._spare: _Spare | None = None
         self._names = count(1)
         self._group: asyncio.TaskGroup | None = None
         self._changed = asyncio.Event()
@@ -81,9 +108,10 @@ class Keeper:
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 self._fill()
+                group.create_task(self._stand_by(group))
                 await self._watch()
         finally:
-            self._group = None
+            self._group = self._spare = None
             self._places.clear()
             # Those whose own end was cut short by the cancellation.
             for worker in tuple(self._alive):
@@ -127,6 +155,9 @@ class Keeper:
             planned = self._clock.monotonic() + TICK_SECONDS
             await self._clock.sleep(TICK_SECONDS)
             now = self._clock.monotonic()
+            if self._spare is not None and self._spare.worker.has_ended():
+                await self._drop_spare()
+                self._changed.set()
             for worker in self.ready():
                 why = hangs(worker.signs(), now, max(0.0, now - planned))
                 if why is None:
@@ -138,25 +169,24 @@ class Keeper:
         """Fill a place with one process after the other while it is wanted."""
         failures = 0
         while place.is_wanted():
-            await self._clock.sleep(restart_wait_seconds(failures))
+            # With a spare the start is paid already: two losses count as one.
+            row = failures // 2 if self._spare is not None else failures
+            await self._clock.sleep(restart_wait_seconds(row))
             if not place.is_wanted():
                 break
-            name = f"worker-{next(self._names)}"
             started = self._clock.monotonic()
-            if await self._live(place, name):
+            if await self._live(place):
                 continue
             lived = self._clock.monotonic() - started
             failures = 0 if lived > STEADY_SECONDS else failures + 1
 
-    async def _live(self, place: _Place, name: str) -> bool:
+    async def _live(self, place: _Place) -> bool:
         """Run one process until it is gone; tell whether it was meant to go."""
-        worker = WorkerProcess(
-            name, self._spec, clock=self._clock, moved=self._hooks.moved
-        )
+        spare = await self._taken()
+        worker = self._made() if spare is None else spare.worker
         place.worker = worker
-        self._alive.add(worker)
         try:
-            await worker.start()
+            await (worker.start() if spare is None else spare.start())
             if not place.is_wanted():
                 return True
             place.ready = True
@@ -166,13 +196,61 @@ class Keeper:
         except WorkerLost as error:
             if not place.is_wanted():
                 return True
-            self._hooks.lost(name, str(error))
+            self._hooks.lost(worker.name, str(error))
             return False
         else:
             return True
         finally:
             place.ready, place.worker = False, None
             await self._bury(worker)
+
+    def _made(self) -> WorkerProcess:
+        """Return a process that is yet to be started."""
+        name = f"worker-{next(self._names)}"
+        worker = WorkerProcess(
+            name, self._spec, clock=self._clock, moved=self._hooks.moved
+        )
+        self._alive.add(worker)
+        return worker
+
+    async def _stand_by(self, group: asyncio.TaskGroup) -> None:
+        """Have a spare process whenever all wanted ones are ready, for ever."""
+        failures = 0
+        while True:
+            while not self._lacks_spare():
+                self._changed.clear()
+                await self._changed.wait()
+            await self._clock.sleep(
+                SPARE_AFTER_SECONDS + restart_wait_seconds(failures)
+            )
+            if not self._lacks_spare():
+                continue
+            worker = self._made()
+            starting = group.create_task(_started(worker))
+            self._spare = spare = _Spare(worker, starting)
+            why = await starting
+            failures = failures + 1 if why else 0
+            if why and self._spare is spare:
+                self._hooks.lost(worker.name, why)
+                await self._drop_spare()
+
+    def _lacks_spare(self) -> bool:
+        wanted = self.wanted
+        return self._spare is None and 0 < wanted <= len(self.ready())
+
+    async def _taken(self) -> _Spare | None:
+        """Return the spare for a place; None when there is none that lives."""
+        if self._spare is not None and self._spare.worker.has_ended():
+            await self._drop_spare()
+        spare, self._spare = self._spare, None
+        return spare
+
+    async def _drop_spare(self) -> None:
+        """End the spare."""
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            await spare.kill()
+            await self._bury(spare.worker)
 
     async def _bury(self, worker: WorkerProcess) -> None:
         """Let go of a process; hand back its texts."""
@@ -189,3 +267,14 @@ class Keeper:
         for place in self._places[self.wanted :]:
             place.retire()
         del self._places[self.wanted :]
+        if self._group is not None and not self.wanted:
+            self._group.create_task(self._drop_spare())
+
+
+async def _started(worker: WorkerProcess) -> str:
+    """Start a process; return why it is lost, empty when its model is loaded."""
+    try:
+        await worker.start()
+    except WorkerLost as error:
+        return str(error)
+    return ""

@@ -130,6 +130,9 @@ class _Link:
                 raise WorkerLost(message) from error
             undo.pop_all()
 
+    def has_ended(self) -> bool:
+        return self._process is not None and self._process.poll() is not None
+
     def send(self, kind: Kind, number: int = 0, body: bytes = b"") -> None:
         if self._writer is not None and not self._writer.is_closing():
             self._writer.write(encode(Frame(kind, number, body)))
@@ -195,6 +198,10 @@ class WorkerProcess:
     def pid(self) -> int | None:
         """Return the process's number, once it was started."""
         return self._link.pid
+
+    def has_ended(self) -> bool:
+        """Return whether the process was started and is gone."""
+        return self._link.has_ended()
 
     @property
     def outstanding(self) -> int:
@@ -302,22 +309,12 @@ class WorkerProcess:
             return
         sent = self._sent.pop(frame.number, None)
         if sent is not None and frame.kind is Kind.VECTORS:
-            self._deliver(sent.jobs, frame.body)
+            each = _deliver(sent.jobs, frame.body)
+            self._seconds_each = moving_mean(self._seconds_each, each)
         elif sent is not None:
             self._failed(sent.jobs, read_facts(frame.body))
         self.pump()
         self._moved()
-
-    def _deliver(self, jobs: tuple[Job, ...], body: bytes) -> None:
-        try:
-            vectors, seconds = read_vectors(body)
-        except BadFrame as error:
-            raise WorkerLost(str(error)) from error
-        each = seconds / len(jobs)
-        self._seconds_each = moving_mean(self._seconds_each, each)
-        for job, vector in zip(jobs, vectors, strict=True):
-            if not job.future.done():
-                job.future.set_result((vector, each))
 
     def _failed(self, jobs: tuple[Job, ...], facts: Mapping[str, JsonValue]) -> None:
         if len(jobs) > 1:
@@ -356,3 +353,16 @@ class WorkerProcess:
     def _timer_over(self) -> None:
         self._timer = None
         self.pump()
+
+
+def _deliver(jobs: tuple[Job, ...], body: bytes) -> float:
+    """Give each text its vector; return the seconds that each took."""
+    try:
+        vectors, seconds = read_vectors(body)
+    except BadFrame as error:
+        raise WorkerLost(str(error)) from error
+    each = seconds / len(jobs)
+    for job, vector in zip(jobs, vectors, strict=True):
+        if not job.future.done():
+            job.future.set_result((vector, each))
+    return each
