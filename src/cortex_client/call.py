@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Generic, TypedDict, TypeVar
+from urllib.parse import quote
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -34,6 +35,17 @@ class Traced(TypedDict, total=False):
     """
 
     correlation_id: str | None
+
+
+def segment(name: str) -> str:
+    """Return a name as one part of a path, whatever it holds.
+
+    A part of one or two dots would be resolved before it is sent (RFC 3986, 5.2.4):
+    another path would be asked.
+    """
+    if name in {".", ".."}:
+        return name.replace(".", "%2E")
+    return quote(name, safe="")
 
 
 @dataclass(frozen=True, slots=True)

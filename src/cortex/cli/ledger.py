@@ -286,12 +286,13 @@ def report(
     from cortex.cli.ledger_files import Trusted, ledger_files
     from cortex.cli.ledger_report import make_report, parse_period
 
-    wanted = parse_period(period, SystemClock().now())
+    now = SystemClock().now()
+    wanted = parse_period(period, now)
     files = ledger_files(archive)
     verdict = files.verify(
         Trusted(), since=0, deep=False, show_progress=sys.stderr.isatty()
     )
-    made = make_report(files.leaves(0), wanted, tenant)
+    made = make_report(files.leaves(0), wanted, tenant, now)
     if as_json:
         told = {part.name: getattr(made, part.name) for part in fields(made)}
         proof = {**_told(verdict), "checkpoint": files.head_text()}

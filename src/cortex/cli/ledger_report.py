@@ -1,6 +1,7 @@
 """The compliance report: who did what, what was forgotten, what proves it, gaps."""
 
 import calendar
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -89,9 +90,15 @@ def parse_period(text: str, now: float) -> Period:
 
 
 def make_report(
-    leaves: Iterable[tuple[int, bytes]], period: Period, tenant: str = ""
+    leaves: Iterable[tuple[int, bytes]],
+    period: Period,
+    tenant: str = "",
+    now: float = math.inf,
 ) -> Report:
-    """Count the entries of a period, of one tenant or of all."""
+    """Count the entries of a period, of one tenant or of all.
+
+    What is yet to come after ``now`` (epoch seconds) is no gap.
+    """
     report, before = Report(), period.start
     for index, body in leaves:
         parsed = parse_leaf(body)
@@ -104,7 +111,7 @@ def make_report(
         _silence(report, before, at)
         before = at
         _count(report, index, parsed.time, event)
-    _silence(report, before, period.end)
+    _silence(report, before, min(period.end, now))
     return report
 
 

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Unpack
-from urllib.parse import quote
 
-from cortex_client.call import Call, Flow, Param, Retry, Traced, traced
+from cortex_client.call import Call, Flow, Param, Retry, Traced, segment, traced
 from cortex_client.calls.bodies import Item, compact, memory_items
 from cortex_client.decoding import decode
 from cortex_client.lines import TextLines, read_progress
@@ -311,7 +310,7 @@ def export_lines(**selection: Unpack[Reading]) -> Flow[str]:
 
 
 def _one(memory_id: str) -> str:
-    return f"/memory/{quote(memory_id, safe='')}"
+    return f"/memory/{segment(memory_id)}"
 
 
 def _params(values: Mapping[str, object]) -> dict[str, Param]:

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 from typing import Unpack
-from urllib.parse import quote
 
-from cortex_client.call import Call, Retry, Traced, traced
+from cortex_client.call import Call, Retry, Traced, segment, traced
 from cortex_client.calls.bodies import Item, compact, memory_items
 from cortex_client.calls.memory import InNamespace
 from cortex_client.decoding import decode
@@ -147,11 +146,11 @@ def delete_state(namespace: str, key: str, **options: Unpack[PutOptions]) -> Cal
 
 
 def _session(session_id: str) -> str:
-    return f"/sessions/{quote(session_id, safe='')}"
+    return f"/sessions/{segment(session_id)}"
 
 
 def _state(namespace: str, key: str) -> str:
-    return f"/state/{quote(namespace, safe='')}/{quote(key, safe='')}"
+    return f"/state/{segment(namespace)}/{segment(key)}"
 
 
 def _condition(if_match: str | None) -> dict[str, str]:

@@ -108,3 +108,9 @@ def test_a_report_tells_who_read_which_content():
     made = make_report(leaves, parse_period("2026-11", NOW))
 
     assert [(line["actor"], line["read"]) for line in made.reads] == [("ben", 0)]
+
+
+def test_days_to_come_are_no_gap():
+    period = parse_period("2026-11", NOW)
+    made = make_report([leaf(0, period.start, "x")], period, now=period.start + 60.0)
+    assert made.silences == []

@@ -190,6 +190,16 @@ async def test_each_status_is_its_error(
     assert server.seen[0].path == "/memory/m%201%2Fx"
 
 
+@pytest.mark.parametrize("name", [".", ".."])
+async def test_a_name_of_dots_asks_for_no_other_path(
+    both: Any, server: Any, reply: Any, name: str
+):
+    server.then(reply(404, problem("MEMORY_NOT_FOUND", "none")))
+    with pytest.raises(NotFoundError):
+        await both(lambda c: c.get_memory(name))
+    assert server.seen[0].path == "/memory/" + "%2E" * len(name)
+
+
 async def test_a_foreign_answer_is_a_server_error(both: Any, server: Any, reply: Any):
     server.then(reply(200, b"<html>hello</html>"))
     with pytest.raises(ServerError, match="expected"):
