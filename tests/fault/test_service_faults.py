@@ -157,6 +157,8 @@ def test_a_full_disk_is_507_and_heals(serve, tmp_path):
     hits = server.client.post("/memory/search", json=sent).json()["hits"]
     assert {hit["id"] for hit in hits} == set(stored)
     assert server.client.get("/health/live").status_code == 200
+    health = server.client.get("/healthz").json()
+    assert health["checks"]["disk"]["status"] == "degraded"
     Path(f"/proc/{server.process.pid}/root{small}/ballast").unlink()
     item = {"content": "after the ballast went overboard"}
     healed = None

@@ -29,6 +29,7 @@ from cortex.inference.providers import (
 )
 from cortex.inference.queries import QueryEmbedding
 from cortex.inference.registry import ModelEntry, Registry
+from cortex.inference.revival import Revival
 from cortex.inference.text import EmbeddingOptions, TextEmbedding
 from cortex.settings import EmbeddingProvider, Settings
 from cortex.telemetry.model_metrics import InferenceSample, ModelSample
@@ -52,6 +53,7 @@ class InferenceRoom:
         engine: loads every other model when it is asked for.
         pool: threads and worker processes of the active model.
         power: whether power is saved.
+        revival: notices that a failing model works again.
     """
 
     embedding: TextEmbedding
@@ -59,6 +61,7 @@ class InferenceRoom:
     engine: Engine
     pool: WorkerPool
     power: PowerControl
+    revival: Revival
 
     def sample(self) -> InferenceSample:
         """Return the numbers that the metrics tell."""
@@ -131,10 +134,11 @@ def _room(
     pool: WorkerPool,
     backend: TextBackend,
 ) -> InferenceRoom:
+    breaker = Breaker(tools.clock)
     embedding = TextEmbedding(
         backend,
         cache=_cache(EMBEDDING_CACHE_BYTES),
-        breaker=Breaker(tools.clock),
+        breaker=breaker,
         clock=tools.clock,
         options=EmbeddingOptions(observe=tools.metrics.embedding_seconds.observe),
         lanes=pool,
@@ -151,7 +155,8 @@ def _room(
         cache=_cache(QUERY_CACHE_BYTES),
         saving=lambda: power.low,
     )
-    room = InferenceRoom(embedding, queries, engine, pool, power)
+    revival = Revival(pool, breaker, tools.clock)
+    room = InferenceRoom(embedding, queries, engine, pool, power, revival)
     tools.metrics.watch_embeddings(partial(_sources, embedding))
     tools.metrics.models.read = room.sample
     return room

@@ -276,6 +276,7 @@ def _components(rooms: _Rooms) -> tuple[Component, ...]:
         "figures": Figures(tools.metrics, stores, rooms.trust, tools.clock).run,
         "inference-workers": rooms.inference.pool.run,
         "power": rooms.inference.power.run,
+        "embedder-revival": rooms.inference.revival.run,
         "leftovers": cleaning(rooms.leftovers, tools.clock),
         "catch-up": catch_up.run,
         "shards": stores.shards.run,

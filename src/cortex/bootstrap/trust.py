@@ -1,5 +1,6 @@
 """The ledger and what feeds it: every event of the outbox becomes an entry, once."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
@@ -32,6 +33,9 @@ from cortex.usecases.model import CallContext
 LEDGER_UPKEEP_SECONDS = 60.0
 """Between two looks at rotation, archive and snapshots."""
 
+REOPEN_SECONDS = 10.0
+"""Between two tries to open a ledger that did not open or that its disk stopped."""
+
 EVENTS_TOGETHER = 128
 """Events recorded at once: they share the ledger's commits."""
 
@@ -61,6 +65,7 @@ class Trust:
         self._log = tools.log
         self._watch = tools.watch
         self.room = LedgerRoom()
+        self._replaced = asyncio.Event()
         self.audit = Audit(self.room, tell)
         self._relay: Relay[Event] = Relay(
             stores.database, Event.from_json, clock=tools.clock
@@ -79,11 +84,15 @@ class Trust:
         """Return the parts in the order they start."""
         return (
             opened("ledger", self._open, self._close),
-            self._loop("ledger-heads", self._heads),
+            self._loop("ledger-heads", partial(self._beside, Ledger.run)),
             self._loop("ledger-upkeep", self._upkeep),
-            self._loop("ledger-verifier", self._verifier),
+            self._loop("ledger-verifier", partial(self._beside, self._verifier)),
+            self._loop("ledger-reopening", self._reopening),
             *(
-                self._loop(f"ledger-witness-{number}", partial(self._cosign, url))
+                self._loop(
+                    f"ledger-witness-{number}",
+                    partial(self._beside, partial(self._cosign, url)),
+                )
                 for number, url in enumerate(self._witnesses)
             ),
             *(one.component() for one in self.transports),
@@ -139,19 +148,43 @@ class Trust:
         options = LedgerOptions(pins=self._pins)
         try:
             self.room.opened(await Ledger.open(self._home, context, options))
-        except CortexError as error:
+        except (CortexError, OSError) as error:
             # Memory goes on without its ledger; health and audit calls tell.
             # Callers are not told where the data folder lies.
-            self.room.failed(str(error).replace(f"{self._home}/", ""))
-            self._log.error("ledger did not open", reason=str(error))
+            reason = str(error).replace(f"{self._home}/", "")
+            if self.room.fault != reason:
+                self._log.error("ledger did not open", reason=str(error))
+            self.room.failed(reason)
+            return
+        replaced, self._replaced = self._replaced, asyncio.Event()
+        replaced.set()
 
     async def _close(self) -> None:
         if not self.room.fault:
             await self.room.ledger.close()
 
-    async def _heads(self) -> None:
+    async def _reopening(self) -> None:
+        """Open the ledger as soon as its disk, its keys or its files allow it."""
+        while True:
+            await self._clock.sleep(REOPEN_SECONDS)
+            if not self.room.fault and self.room.ledger.disk_failed:
+                await self.room.ledger.close()
+                await self._open()
+            elif self.room.fault:
+                await self._open()
+
+    async def _beside(self, work: Callable[[Ledger], Awaitable[None]]) -> None:
+        """Do some work on the ledger, and on the one that takes its place."""
+        while True:
+            replaced = self._replaced
+            async with asyncio.TaskGroup() as tasks:
+                doing = tasks.create_task(self._on_ledger(work))
+                await replaced.wait()
+                doing.cancel()
+
+    async def _on_ledger(self, work: Callable[[Ledger], Awaitable[None]]) -> None:
         if not self.room.fault:
-            await self.room.ledger.run()
+            await work(self.room.ledger)
 
     async def _upkeep(self) -> None:
         while True:
@@ -173,18 +206,15 @@ class Trust:
                 context = CallContext(self._ids.new(), ACTOR)
                 self._tell(ROTATED, (DEFAULT_TENANT, target), data, context)
 
-    async def _verifier(self) -> None:
+    async def _verifier(self, ledger: Ledger) -> None:
         """Look for tampering from time to time, and report it as an intrusion."""
-        if not self.room.fault:
-            pins = PinFolder(self._pins)
-            await SelfCheck(self.room.ledger, pins, self._clock, self._alarm).run()
+        pins = PinFolder(self._pins)
+        await SelfCheck(ledger, pins, self._clock, self._alarm).run()
 
     def _alarm(self, found: Verification) -> None:
         self._watch.tampering("ledger", found.reason.value, found.index)
         self._log.error("ledger tampered", reason=found.reason.value, index=found.index)
 
-    async def _cosign(self, url: str) -> None:
-        if not self.room.fault:
-            ledger, client = self.room.ledger, self._witnesses[url]
-            self._cosigning[url] = Cosigning(ledger, client, self._clock)
-            await self._cosigning[url].run()
+    async def _cosign(self, url: str, ledger: Ledger) -> None:
+        self._cosigning[url] = Cosigning(ledger, self._witnesses[url], self._clock)
+        await self._cosigning[url].run()

@@ -194,3 +194,8 @@ class Breaker:
         """Say that the permitted call was given up without an outcome."""
         with self._lock:
             self._state = abandon(self._state, permit)
+
+    def reset(self) -> None:
+        """Close: the dependency was seen to answer by another way."""
+        with self._lock:
+            self._state = BreakerState(generation=self._state.generation + 1)

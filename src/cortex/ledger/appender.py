@@ -143,6 +143,7 @@ class Appender:
         self._sealer = Sealer(parts.entropy)
         self._gatherer = Gatherer(parts.database, self._place)
         self.fault: str = ""
+        self.disk_failed = False
 
     async def record(self, call: AgentCall) -> Recorded:
         """Append an agent call; its content is sealed in the same transaction.
@@ -236,6 +237,7 @@ class Appender:
             raise self._stop_at(error) from error
 
     def _stop_at(self, error: Exception) -> LedgerStopped:
+        self.disk_failed = True
         self.stop(str(error))
         return self._stopped()
 
@@ -278,7 +280,7 @@ class Appender:
 
     def _stopped(self) -> LedgerStopped:
         message = f"the ledger takes no entries: {self.fault}"
-        hint = "Check the disk, then restart; what was acknowledged is safe."
+        hint = "Check the disk; what was acknowledged is safe."
         return LedgerStopped(message, hint=hint)
 
     def _now_us(self) -> int:

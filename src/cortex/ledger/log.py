@@ -152,6 +152,11 @@ class Ledger:
         return ledger
 
     @property
+    def disk_failed(self) -> bool:
+        """Return whether a storage error stopped it: opened anew, it may go on."""
+        return self._appender.disk_failed
+
+    @property
     def keys(self) -> SigningKeys:
         """Return what the log signs with; a verifier pins its public half."""
         return self._publisher.keys

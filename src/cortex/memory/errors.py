@@ -9,8 +9,10 @@ The leaves of this room::
     ├── NotFound
     │   ├── MemoryNotFound    no such memory in this namespace
     │   └── SessionNotFound   no such conversation in this namespace
-    └── Conflict
-        └── SessionExists     a conversation with this id is there already
+    ├── Conflict
+    │   └── SessionExists     a conversation with this id is there already
+    └── Unavailable           (foundation) the vector index failed on a search that
+                              goes by meaning alone
 """
 
 from cortex.foundation.errors import Conflict, NotFound, ValidationError

@@ -14,7 +14,7 @@ import numpy as np
 
 from cortex.foundation.canonical import JsonValue
 from cortex.foundation.clock import Clock
-from cortex.foundation.errors import ValidationError
+from cortex.foundation.errors import Unavailable, ValidationError
 from cortex.foundation.tenancy import Namespace
 from cortex.memory import ranking
 from cortex.memory.lexical import LexicalMatch, strongest
@@ -39,6 +39,12 @@ CHUNKS_ASKED_MAX: Final = 4
 
 JUDGED_INLINE_MAX: Final = 2_000
 """Metadata that a new filter judges on the event loop: about 3 ms."""
+
+INDEX_FAULT_SECONDS: Final = 15.0
+"""How long after a failure of the vector index health speaks of it."""
+
+_INDEX_FAULTS: Final = (RuntimeError, MemoryError, OSError)
+"""What vectors may raise where they fail: faiss tells everything as the first."""
 
 EXCERPTS_MAX: Final = 3
 """Excerpts named for one hit."""
@@ -87,6 +93,13 @@ class Recall:
         self._analyser = analyser
         self._clock = clock
         self._options = options
+        self._index_failed_at = float("-inf")
+
+    @property
+    def index_fails(self) -> bool:
+        """Return whether the vector index failed within the last seconds."""
+        since = self._clock.monotonic() - self._index_failed_at
+        return since < INDEX_FAULT_SECONDS
 
     async def search(
         self, ns: Namespace, query: Query, vector: Vector | None, space: str
@@ -94,10 +107,12 @@ class Recall:
         """Return the memories that answer a query, best first.
 
         Without a vector the search goes by words and time, and says so in
-        ``degraded``, unless only words were asked for.
+        ``degraded``, unless only words were asked for. So it does when the vectors
+        fail.
 
         Raises:
             InvalidFilter: the selection's ``where`` is malformed.
+            Unavailable: the vectors fail, and nothing but meaning was asked for.
             ValidationError: the vector has another length than the stored ones.
         """
         with span("recall", mode=query.mode.value) as part:
@@ -117,7 +132,7 @@ class Recall:
                     selection_mask, opened.shard, query.selection, opened.verdicts, now
                 )
             with span("recall.rank"):
-                answer = self._answer(opened, query, vector, now)
+                answer = self._answered(opened, query, vector, now)
         shown = query.selection.quarantine is not Quarantine.EXCLUDED
         found = {
             one.seq: one
@@ -137,6 +152,22 @@ class Recall:
             confidence=answer.ranked.confidence,
             degraded=answer.degraded,
         )
+
+    def _answered(
+        self, opened: OpenShard, query: Query, vector: Vector | None, now: float
+    ) -> _Answer:
+        """Rank; by words and time where the vectors fail."""
+        try:
+            return self._answer(opened, query, vector, now)
+        except _INDEX_FAULTS as error:
+            if vector is None or query.mode is SearchMode.KEYWORD:
+                raise
+            self._index_failed_at = self._clock.monotonic()
+            if query.mode is SearchMode.SEMANTIC:
+                message = f"the vector index failed: {type(error).__name__}"
+                hint = "The modes hybrid and keyword still answer."
+                raise Unavailable(message, hint=hint) from error
+            return self._answer(opened, query, None, now)
 
     def _answer(
         self, opened: OpenShard, query: Query, vector: Vector | None, now: float

@@ -76,7 +76,7 @@ class LedgerRoom:
 
     def failed(self, reason: str) -> None:
         """Remember why it did not open."""
-        self.fault = reason
+        self._ledger, self.fault = None, reason
 
     @property
     def ledger(self) -> Ledger:

@@ -1,6 +1,6 @@
 """Answers as bytes: JSON at once, without a second validation."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TypeVar
 
 import orjson
@@ -9,6 +9,9 @@ from starlette.types import Receive, Scope, Send
 
 from cortex.foundation.errors import CortexError
 from cortex.service import problems
+
+DEGRADED_HEADER = "X-Degraded"
+"""Names what was missing when an answer was made, such as ``dense``."""
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
@@ -21,6 +24,11 @@ def json_answer(
 ) -> Response:
     """Return ``content`` as JSON; dataclasses and mappings are objects."""
     return Response(encode(content), status, headers, media_type=JSON)
+
+
+def degraded(missing: Sequence[str]) -> Mapping[str, str]:
+    """Return the header of an answer that something was missing for, if any was."""
+    return {DEGRADED_HEADER: ", ".join(missing)} if missing else {}
 
 
 def encode(content: object) -> bytes:

@@ -5,7 +5,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from cortex.security.scopes import Scope
-from cortex.service.http.answers import json_answer
+from cortex.service.http.answers import degraded, json_answer
 from cortex.service.http.body import read_body
 from cortex.service.http.caller import Admitted
 from cortex.service.http.description import accepts
@@ -54,7 +54,7 @@ class ContextRoutes:
         namespace = caller.namespace(Scope.CONTEXT, body.namespace)
         asked = body.domain(self._max_tokens_default)
         built = await self._cases.build_context(namespace, asked, caller.context)
-        return json_answer(wire.context(built))
+        return json_answer(wire.context(built), headers=degraded(built.degraded))
 
     async def optimize_context(self, request: Request, caller: Admitted) -> Response:
         """Fit the caller's own items into a budget."""

@@ -12,9 +12,7 @@ from cortex.foundation.limits import NAME_CHARACTERS_MAX
 from cortex.foundation.tenancy import Namespace
 from cortex.memory.model import NewMemory, Quarantine, Stored
 from cortex.security.scopes import Scope
-from cortex.service.http.answers import (
-    json_answer,
-)
+from cortex.service.http.answers import degraded, json_answer
 from cortex.service.http.body import read_body
 from cortex.service.http.caller import Admitted, Caller
 from cortex.service.http.description import accepts
@@ -183,7 +181,8 @@ class MemoryRoutes:
             caller.principal.require(Scope.ADMIN)
         namespace = caller.namespace(Scope.MEMORY, body.namespace)
         found = await self._cases.search(namespace, body.domain(), caller.context)
-        return json_answer(wire.recalled(found, explain=body.explain))
+        shown = wire.recalled(found, explain=body.explain)
+        return json_answer(shown, headers=degraded(found.degraded))
 
     async def stats(
         self, caller: Admitted, query: Annotated[selection.InNamespace, Query()]
