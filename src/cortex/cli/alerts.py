@@ -52,7 +52,7 @@ def acknowledge(
 
 def build() -> typer.Typer:
     """Return the command group."""
-    group = typer.Typer(no_args_is_help=True, help="Alerts.")
+    group = typer.Typer(no_args_is_help=True, help="Alerts: list and acknowledge them.")
     group.command("list")(list_)
     group.command("acknowledge")(acknowledge)
     return group

@@ -44,7 +44,7 @@ def check(as_json: AsJson = False) -> None:
 
 def build() -> typer.Typer:
     """Return the command group."""
-    group = typer.Typer(no_args_is_help=True, help="Settings.")
+    group = typer.Typer(no_args_is_help=True, help="Settings: show or check them.")
     group.command("show")(show)
     group.command("check")(check)
     return group

@@ -5,7 +5,6 @@ by the commands, so that the others start as quickly as before.
 """
 
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
@@ -436,7 +435,7 @@ def _print_report(made: "Report") -> None:
         for actor, kinds in sorted(made.access.items())
         for kind, count in sorted(kinds.items())
     ]
-    _print_part("Access", ("who", "what", "times"), rows)
+    print_table(("who", "what", "times"), rows, "Access")
     columns = ("index", "recorded_at", "kind", "actor", "subject")
     for title, lines in (
         ("Content read", made.reads),
@@ -445,15 +444,6 @@ def _print_report(made: "Report") -> None:
         ("Security", made.denials),
     ):
         shown = [tuple(str(line[name]) for name in columns) for line in lines]
-        _print_part(title, columns, shown)
+        print_table(columns, shown, title)
     gaps = [(gap["from"], gap["to"]) for gap in made.silences]
-    _print_part("Gaps of a day and more", ("nothing from", "to"), gaps)
-
-
-def _print_part(
-    title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]
-) -> None:
-    if rows:
-        print_table(columns, rows, title)
-    else:
-        print(f"{title}: none")
+    print_table(("nothing from", "to"), gaps, "Gaps of a day and more")

@@ -143,7 +143,9 @@ def scale(
 
 def build() -> typer.Typer:
     """Return the command group."""
-    group = typer.Typer(no_args_is_help=True, help="Models.")
+    group = typer.Typer(
+        no_args_is_help=True, help="Models, worker processes and power."
+    )
     group.command("list")(list_)
     group.command("warm")(warm)
     group.command("status")(status)

@@ -38,7 +38,13 @@ def print_json(value: object) -> None:
 def print_table(
     columns: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None
 ) -> None:
-    """Print a table; text is shown as it is, never as markup."""
+    """Print a table; text is shown as it is, never as markup.
+
+    Without rows one word says so: an empty frame reads like an answer that was lost.
+    """
+    if not rows:
+        print(f"{title}: none" if title else "none")
+        return
     table = Table(*columns, title=title, title_justify="left")
     for row in rows:
         table.add_row(*row)

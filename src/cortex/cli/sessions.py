@@ -83,7 +83,7 @@ def new(
 
 def build() -> typer.Typer:
     """Return the command group."""
-    group = typer.Typer(no_args_is_help=True, help="Conversations.")
+    group = typer.Typer(no_args_is_help=True, help="Conversations: list, show, open.")
     group.command("list")(list_)
     group.command("show")(show)
     group.command("new")(new)

@@ -87,3 +87,8 @@ def test_the_command_for_the_slowest_is_not_broken(
     server.then(reply(200, SPANS))
     done = cortex("perf", "spans", COLUMNS="40")
     assert f"(cortex perf trace {'a' * 32})" in done.stdout
+
+
+def test_an_empty_answer_is_a_word(cortex: Any, server: Any, reply: Any):
+    server.then(reply(200, {"errors": []}))
+    assert cortex("perf", "errors").stdout == "none\n"
