@@ -57,7 +57,7 @@ oracles-ledger: .venv/.dev ## Let Go's sumdb and aics-tlog judge 1 360 sizes of 
 	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --ignore-requires-python --target .cache/oracles aics-tlog==$(AICS_TLOG)
 	@PYTHONPATH=.cache/oracles $(BIN)/python tools/oracles/check_ledger.py --wide
 
-crash-ledger: .venv/.dev ## Fail each of the first 200 kernel calls of each kind (needs strace; an hour)
+crash-ledger: .venv/.dev ## Fail each of the first 200 kernel calls of each kind, thread by thread (needs strace; minutes)
 	@CORTEX_HEAVY=1 $(BIN)/python -m pytest tests/fault/ledger -q
 
 attack-ledger: .venv/.dev ## Attack stored ledgers in every known way; print what was found

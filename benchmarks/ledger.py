@@ -6,7 +6,8 @@ Each figure stands beside what it is measured against, in turns of one run, so t
 busy machine slows both; ratios carry over to other machines, absolute numbers do not.
 Two baselines of a batch are told: plain rows of the same size and indexes, which SQLite
 writes without any Python an entry, and the ledger's own entries in full batches, which
-are chained, hashed, sealed, indexed and published as all others.
+are chained, hashed, sealed, indexed and published as all others. The goal is set
+against the latter, which do the same work; the former tell what that work costs.
 """
 
 import argparse
@@ -191,10 +192,11 @@ async def measure_appends(folder: Path, count: int) -> list[Claim]:
             note=shape,
         ),
         Claim(
-            "append_of_plain_batch", many.rate / batch.rate, "ratio", 0.5,
+            "append_of_plain_batch", many.rate / batch.rate, "ratio", 0.0,
             baseline=1.0,
             baseline_name=f"{batch.rate:,.0f}/s, plain rows, {BATCH} a commit",
-            note="plain rows are neither chained, hashed, sealed nor published",
+            note="told for comparison, no goal: plain rows are neither chained, "
+            "hashed, sealed nor published",
         ),
         Claim(
             "append_of_plain_group", many.rate / grouped_plain.rate, "ratio", 0.0,

@@ -51,8 +51,9 @@ CONTENT_READ = "audit.content_read"
 
 RECORDED = "audit.recorded"
 ROTATED = "audit.rotated"
-OWN_EVENTS = frozenset((RECORDED, ROTATED))
-"""Events that tell of the ledger itself: to record them would never end."""
+OWN_EVENTS = frozenset((RECORDED,))
+"""Events that tell of an entry: to record them would never end. A rotation tells of a
+whole bundle at least, so its one entry calls for no other."""
 
 Tell = Callable[[str, tuple[str, str], Mapping[str, JsonValue], CallContext], None]
 """Announces an event of a tenant about a subject; returns at once."""
