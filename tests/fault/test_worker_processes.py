@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -21,6 +22,9 @@ from cortex.inference.lanes import ThreadLanes
 from cortex.inference.pool import Applied, PoolHooks, WorkerPool
 from cortex.inference.ports import Outcome, ReplicaView
 from cortex.inference.processes import WorkerSpec
+from cortex.telemetry import tracing
+from cortex.telemetry.tracing.sampling import Sampling
+from cortex.telemetry.tracing.tracer import Tracer
 from cortex.testing.inference import ControlledText
 
 MODEL = HashingText().info
@@ -146,6 +150,31 @@ def children() -> set[int]:
     return {pid for pid in map(int, told.split()) if alive_outside(pid)}
 
 
+async def test_work_in_a_process_is_a_part_of_each_trace_that_waits_for_it() -> None:
+    tracer = Tracer(SystemClock(), random.getrandbits, Sampling(ratio=1.0))
+
+    async def traced(pool: WorkerPool, name: str) -> None:
+        with tracer.root(name), tracing.span("embed"):
+            texts = [f"{name} {'long ' * 200}{n}" for n in range(4)]
+            await asyncio.gather(*map(pool.submit, texts))
+
+    async with running(1, Told()) as pool:
+        pid = pids(pool)[0]
+        await asyncio.gather(*(traced(pool, f"request {n}") for n in range(3)))
+    traces = tracer.take()
+    assert len(traces) == 3
+    for trace in traces:
+        (mine,) = (span for span in trace.spans if span.name == "embed")
+        parts = [span for span in trace.spans if span.name == "embed.worker"]
+        assert parts
+        for part in parts:
+            assert part.trace_id == mine.trace_id
+            assert part.parent_id == mine.span_id
+            assert part.attributes["pid"] == pid
+            assert part.attributes["texts"] >= 1
+            assert 0 < part.seconds <= mine.seconds
+
+
 async def test_a_spare_process_takes_the_place_of_a_lost_one() -> None:
     before = children()
     async with running(1, Told()) as pool:
@@ -261,6 +290,9 @@ from cortex.inference.backends.hashing import HashingText
 from cortex.inference.lanes import ThreadLanes
 from cortex.inference.pool import WorkerPool
 from cortex.inference.processes import WorkerSpec
+from cortex.telemetry import tracing
+from cortex.telemetry.tracing.sampling import Sampling
+from cortex.telemetry.tracing.tracer import Tracer
 
 async def main():
     backend, clock = HashingText(), SystemClock()

@@ -4,6 +4,10 @@ One frame is a header of 13 bytes, little-endian: the length of the body (u32), 
 kind (u8) and the number of the batch it is about (u64). Texts travel as UTF-8 with
 their lengths, vectors as the bytes of a float32 matrix, facts as JSON. Nothing is
 unpickled: a frame cannot make either side run anything.
+
+A batch whose texts belong to traces is announced by a ``TRACE`` frame with their
+``traceparent`` headers; its answer is announced by a ``SPANS`` frame with what was
+recorded for each, in that order.
 """
 
 import json
@@ -38,6 +42,8 @@ class Kind(IntEnum):
     PONG = 7
     CANCEL = 8
     STOP = 9
+    TRACE = 10
+    SPANS = 11
 
 
 class BadFrame(ValueError):
@@ -99,6 +105,22 @@ def read_facts(body: bytes) -> dict[str, JsonValue]:
         message = "a body that is not a JSON object"
         raise BadFrame(message)
     return found
+
+
+def callers_body(callers: Sequence[str]) -> bytes:
+    """Return the ``traceparent`` headers of a batch as a body."""
+    told: list[JsonValue] = list(callers)
+    return facts_body({"callers": told})
+
+
+def read_callers(body: bytes) -> list[str]:
+    """Return what ``callers_body`` was made of.
+
+    Raises:
+        BadFrame: it is not that.
+    """
+    found = read_facts(body).get("callers")
+    return [str(one) for one in found] if isinstance(found, list) else []
 
 
 def texts_body(texts: Sequence[str]) -> bytes:

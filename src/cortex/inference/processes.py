@@ -6,12 +6,14 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from subprocess import DEVNULL, Popen
 from typing import Final
 
 from cortex.foundation.canonical import JsonValue
 from cortex.foundation.clock import Clock
+from cortex.foundation.errors import ValidationError
 from cortex.inference.batching import BatchPolicy, Waiting, take
 from cortex.inference.errors import EmbeddingFailed, EmbeddingRefused
 from cortex.inference.frames import (
@@ -19,6 +21,7 @@ from cortex.inference.frames import (
     BadFrame,
     Frame,
     Kind,
+    callers_body,
     encode,
     facts_body,
     header,
@@ -29,6 +32,9 @@ from cortex.inference.frames import (
 from cortex.inference.lanes import Run, moving_mean
 from cortex.inference.ports import ReplicaView
 from cortex.inference.watching import Signs
+from cortex.telemetry.tracing import current_traceparent
+from cortex.telemetry.tracing.remote import read
+from cortex.telemetry.tracing.spans import adopt
 
 QUEUE_MAX: Final = 16
 """Texts one worker may have before it; others wait where any replica can take them."""
@@ -78,6 +84,8 @@ class Job:
         lost_with: replicas that were lost while they worked on it.
         alone: whether it shares no batch.
         replica: who has it, or had it last.
+        caller: ``traceparent`` of the work that waits for it; empty for none.
+        context: what that work's spans are found in.
     """
 
     text: str
@@ -86,6 +94,8 @@ class Job:
     lost_with: set[str] = field(default_factory=set)
     alone: bool = False
     replica: str = ""
+    caller: str = field(default_factory=current_traceparent)
+    context: Context = field(default_factory=copy_context)
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +317,10 @@ class WorkerProcess:
         self._asked_at = None
         if frame.kind is Kind.PONG:
             return
+        if frame.kind is Kind.SPANS:
+            of = self._sent.get(frame.number)
+            _adopt(() if of is None else of.jobs, frame.body)
+            return
         sent = self._sent.pop(frame.number, None)
         if sent is not None and frame.kind is Kind.VECTORS:
             each = _deliver(sent.jobs, frame.body)
@@ -332,6 +346,9 @@ class WorkerProcess:
     def _send_batch(self, jobs: tuple[Job, ...]) -> None:
         self._numbers += 1
         self._sent[self._numbers] = _Sent(jobs, self._clock.monotonic())
+        callers = [job.caller for job in _traced(jobs)]
+        if callers:
+            self._link.send(Kind.TRACE, self._numbers, callers_body(callers))
         self._link.send(Kind.RUN, self._numbers, texts_body([job.text for job in jobs]))
 
     def _taken_back(self, future: asyncio.Future[Run]) -> None:
@@ -366,3 +383,20 @@ def _deliver(jobs: tuple[Job, ...], body: bytes) -> float:
         if not job.future.done():
             job.future.set_result((vector, each))
     return each
+
+
+def _traced(jobs: tuple[Job, ...]) -> list[Job]:
+    """Return one text of each traced work that waits for some of these."""
+    return list({job.caller: job for job in jobs if job.caller}.values())
+
+
+def _adopt(jobs: tuple[Job, ...], body: bytes) -> None:
+    """Add to the traces that wait what the process recorded for each."""
+    try:
+        parts = read_facts(body).get("spans")
+        told = parts if isinstance(parts, list) else []
+        found = [read(rows) for rows in told if isinstance(rows, list)]
+    except (BadFrame, ValidationError) as error:
+        raise WorkerLost(str(error)) from error
+    for job, records in zip(_traced(jobs), found, strict=False):
+        job.context.run(adopt, records)

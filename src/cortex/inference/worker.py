@@ -8,11 +8,12 @@ while the other computes. When the owner is gone, the socket closes, and so does
 import ctypes
 import os
 import queue
+import secrets
 import signal
 import socket
 import sys
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -29,11 +30,13 @@ from cortex.inference.frames import (
     encode,
     facts_body,
     header,
+    read_callers,
     read_facts,
     read_texts,
     vectors_body,
 )
 from cortex.inference.ports import TextBackend, Vector
+from cortex.telemetry.tracing.remote import RemoteWork, written
 
 EXIT_CANNOT_OPEN: Final = 3
 """Exit code when the model does not load."""
@@ -93,6 +96,7 @@ class Listener(threading.Thread):
         self._wire = wire
         self.batches: queue.SimpleQueue[Frame | None] = queue.SimpleQueue()
         self.cancelled: set[int] = set()
+        self.callers: dict[int, list[str]] = {}
 
     def run(self) -> None:
         """Listen until the owner says stop or is gone."""
@@ -100,6 +104,8 @@ class Listener(threading.Thread):
             while (frame := self._wire.receive()) is not None:
                 if frame.kind is Kind.PING:
                     self._wire.send(Kind.PONG, frame.number)
+                elif frame.kind is Kind.TRACE:
+                    self.callers[frame.number] = read_callers(frame.body)
                 elif frame.kind is Kind.RUN:
                     self.batches.put(frame)
                 elif frame.kind is Kind.CANCEL:
@@ -132,27 +138,46 @@ def open_model(facts: dict[str, JsonValue]) -> TextBackend:
 def work(model: TextBackend, wire: Wire, listener: Listener, clock: Clock) -> None:
     """Answer batches until the owner says stop."""
     while (frame := listener.batches.get()) is not None:
+        callers = listener.callers.pop(frame.number, [])
         if frame.number in listener.cancelled:
             listener.cancelled.discard(frame.number)
             body = facts_body({"code": "", "message": "taken back"})
             wire.send(Kind.FAILED, frame.number, body)
             continue
         started = clock.monotonic()
+        parts = [
+            RemoteWork("embed.worker", c, clock, secrets.randbits) for c in callers
+        ]
         try:
-            vectors: list[Vector] = [model.embed(t) for t in read_texts(frame.body)]
+            vectors = embedded(model, read_texts(frame.body), parts)
         except CortexError as error:
             facts: dict[str, JsonValue] = {
                 "code": error.code,
                 "message": error.message,
                 "retryable": error.retryable,
             }
-            wire.send(Kind.FAILED, frame.number, facts_body(facts))
+            kind, body = Kind.FAILED, facts_body(facts)
         except Exception as error:  # noqa: BLE001 - worker supervisor: told to the owner
-            body = facts_body({"code": "", "message": type(error).__name__})
-            wire.send(Kind.FAILED, frame.number, body)
+            facts = {"code": "", "message": type(error).__name__}
+            kind, body = Kind.FAILED, facts_body(facts)
         else:
-            body = vectors_body(vectors, clock.monotonic() - started)
-            wire.send(Kind.VECTORS, frame.number, body)
+            seconds = clock.monotonic() - started
+            kind, body = Kind.VECTORS, vectors_body(vectors, seconds)
+        if parts:
+            recorded: list[JsonValue] = [written(part.records) for part in parts]
+            wire.send(Kind.SPANS, frame.number, facts_body({"spans": recorded}))
+        wire.send(kind, frame.number, body)
+
+
+def embedded(
+    model: TextBackend, texts: list[str], parts: list[RemoteWork]
+) -> list[Vector]:
+    """Return the vectors of a batch, as a part of each trace it belongs to."""
+    with ExitStack() as traced:
+        for part in parts:
+            part.set(texts=len(texts), pid=os.getpid())
+            traced.enter_context(part)
+        return [model.embed(text) for text in texts]
 
 
 def serve(wire: Wire, clock: Clock) -> int:

@@ -29,6 +29,11 @@ class RemoteWork:
             trace = Trace(came.trace_id, came.parent_id, clock, bits)
             self._span = Span(trace, None, name, {})
 
+    def set(self, **attributes: Attribute) -> None:
+        """Add attributes: names and numbers, never content."""
+        if self._span is not None:
+            self._span.set(**attributes)
+
     def __enter__(self) -> Self:
         """Begin; ``span`` records parts of this inside."""
         if self._span is not None:
