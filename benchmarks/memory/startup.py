@@ -54,18 +54,20 @@ async def filled(home: Path) -> None:
     await database.close()
 
 
-def resident_mb(home: Path) -> tuple[float, float]:
-    """Return the resident memory of a server that searches, settled and at its peak."""
+def resident_mb(home: Path) -> tuple[float, float, float]:
+    """Return the resident memory after searches, after a context too, and its peak."""
     with serving(home) as (process, client):
         for number in range(SEARCHES):
             query = {"query": f"word{number} word{number + 1} word{number + 2}"}
             client.post("/memory/search", json=query).raise_for_status()
             if not number:
                 time.sleep(SETTLE_SECONDS)  # the index quantises in the background
+        searched = _status_mb(process.pid, "VmRSS")
         body = {"query": "word1", "model": "gpt-4o", "max_tokens": 2000}
         client.post("/context", json=body).raise_for_status()
         assert client.get("/memory/stats").json()["total"] == MEMORIES
-        return _status_mb(process.pid, "VmRSS"), _status_mb(process.pid, "VmHWM")
+        packed, peak = (_status_mb(process.pid, n) for n in ("VmRSS", "VmHWM"))
+        return searched, packed, peak
 
 
 def _status_mb(pid: int, name: str) -> float:
@@ -82,7 +84,7 @@ def main() -> bool:
         first = first_answer(home / "fresh")
         (home / "large").mkdir()
         asyncio.run(filled(home / "large"))
-        resident, peak = resident_mb(home / "large")
+        searched, packed, peak = resident_mb(home / "large")
     claims = [
         Claim("first_start_to_first_answer", first, "s", 5.0, at_most=True),
         Claim(
@@ -96,11 +98,19 @@ def main() -> bool:
         ),
         Claim(
             "resident_memory_100000",
-            resident,
+            searched,
             "MB",
             400,
             at_most=True,
-            note=f"after {SEARCHES} searches and a context; peak {peak:.0f} MB",
+            note=f"after {SEARCHES} searches",
+        ),
+        Claim(
+            "resident_memory_100000_and_vocabulary",
+            packed,
+            "MB",
+            400,
+            at_most=True,
+            note=f"and a context counted in GPT's tokens (54 MB); peak {peak:.0f} MB",
         ),
     ]
     return report("memory-startup", claims)

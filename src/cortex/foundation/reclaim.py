@@ -13,6 +13,13 @@ POOLS_MAX: Final = 2
 """Pools of the C library. Python threads seldom allocate at the same time; the eight
 for each core that glibc allows itself keep about 15 MB apart for nothing."""
 
+MAPPED_FROM_BYTES: Final = 1 << 20
+"""Size from which memory goes back to the system when it is freed. Left alone, glibc
+raises it with each large array, up to 32 MB, and the pools grow holes."""
+
+_MAPPED_FROM: Final = -3
+"""glibc's number for the setting (``M_MMAP_THRESHOLD`` in malloc.h)."""
+
 _POOLS: Final = -8
 """glibc's number for the setting (``M_ARENA_MAX`` in malloc.h)."""
 
@@ -20,7 +27,11 @@ _POOLS: Final = -8
 def bound_pools() -> bool:
     """Let the C library keep few pools; call before threads start. False: cannot."""
     tell = getattr(ctypes.CDLL(None), "mallopt", None)
-    return tell is not None and bool(tell(_POOLS, POOLS_MAX))
+    return (
+        tell is not None
+        and bool(tell(_POOLS, POOLS_MAX))
+        and bool(tell(_MAPPED_FROM, MAPPED_FROM_BYTES))
+    )
 
 
 def return_freed_memory() -> bool:
