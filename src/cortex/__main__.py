@@ -2,8 +2,9 @@
 
 import gc
 import os
+import sys
 
-from cortex.cli.application import build
+from cortex.cli.application import build, needed
 
 QUIET = {"ORT_DISABLE_TELEMETRY": "1"}
 """ONNX Runtime reports its use to its maker over the network unless told not to before
@@ -19,7 +20,7 @@ def main() -> None:
     gc.set_threshold(START_THRESHOLD)
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)  # noqa: TID251  of this process, before use
-    build()()
+    build(needed(sys.argv[1:]))()
 
 
 if __name__ == "__main__":

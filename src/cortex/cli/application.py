@@ -1,41 +1,46 @@
-"""The command tree."""
+"""The command tree. A command's module is loaded when the command is asked for."""
 
-from typing import Annotated
+from collections.abc import Collection, Mapping
+from importlib import import_module
+from types import MappingProxyType
+from typing import Annotated, Final
 
 import typer
 
 import cortex
-from cortex.cli import (
-    alerts,
-    config,
-    encryption,
-    events,
-    ledger,
-    models,
-    perf,
-    policy,
-    sessions,
-    slo,
-    tokens,
+
+COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "serve": "serve:serve",
+        "demo": "demo.command:demo",
+        "remember": "remember:remember",
+        "recall": "recall:recall",
+        "context": "context:context",
+        "embed": "embed:embed",
+        "plan": "agents:plan",
+        "reflect": "agents:reflect",
+        "forget": "forget:forget",
+        "quarantine": "quarantine:quarantine",
+        "release": "quarantine:release",
+        "import": "transfer:import_",
+        "export": "transfer:export",
+        "mcp": "mcp:mcp",
+        "doctor": "doctor:doctor",
+        "energy": "energy:energy",
+        "witness": "witness:witness",
+    }
 )
-from cortex.cli.agents import plan, reflect
-from cortex.cli.context import context
-from cortex.cli.demo.command import demo
-from cortex.cli.doctor import doctor
-from cortex.cli.embed import embed
-from cortex.cli.energy import energy
-from cortex.cli.forget import forget
-from cortex.cli.mcp import mcp
-from cortex.cli.quarantine import quarantine, release
-from cortex.cli.recall import recall
-from cortex.cli.remember import remember
-from cortex.cli.serve import serve
-from cortex.cli.transfer import export, import_
-from cortex.cli.witness import witness
+"""Name to module and function, in the order of the help."""
+
+GROUPS: Final = (
+    "sessions", "models", "config", "ledger", "tokens", "policy", "encryption", "slo",
+    "alerts", "events", "perf",
+)  # fmt: skip
+"""Groups of commands; each has a module of its name with a ``build``."""
 
 
-def build() -> typer.Typer:
-    """Return the whole program."""
+def build(only: Collection[str] | None = None) -> typer.Typer:
+    """Return the program: the whole, or no more than what one call needs."""
     program = typer.Typer(
         name="cortex",
         no_args_is_help=True,
@@ -44,38 +49,28 @@ def build() -> typer.Typer:
         help="Memory, context and proof for agents, on port 4949.",
     )
     program.callback()(_program)
-    for name, function in (
-        ("serve", serve),
-        ("demo", demo),
-        ("remember", remember),
-        ("recall", recall),
-        ("context", context),
-        ("embed", embed),
-        ("plan", plan),
-        ("reflect", reflect),
-        ("forget", forget),
-        ("quarantine", quarantine),
-        ("release", release),
-        ("import", import_),
-        ("export", export),
-        ("mcp", mcp),
-        ("doctor", doctor),
-        ("energy", energy),
-        ("witness", witness),
-    ):
-        program.command(name)(function)
-    program.add_typer(sessions.build(), name="sessions")
-    program.add_typer(models.build(), name="models")
-    program.add_typer(config.build(), name="config")
-    program.add_typer(ledger.build(), name="ledger")
-    program.add_typer(tokens.build(), name="tokens")
-    program.add_typer(policy.build(), name="policy")
-    program.add_typer(encryption.build(), name="encryption")
-    program.add_typer(slo.build(), name="slo")
-    program.add_typer(alerts.build(), name="alerts")
-    program.add_typer(events.build(), name="events")
-    program.add_typer(perf.build(), name="perf")
+    for name, place in COMMANDS.items():
+        if only is None or name in only:
+            module, _, function = place.partition(":")
+            loaded = import_module(f"cortex.cli.{module}")
+            program.command(name)(getattr(loaded, function))
+    for name in GROUPS:
+        if only is None or name in only:
+            loaded = import_module(f"cortex.cli.{name}")
+            program.add_typer(loaded.build(), name=name)
     return program
+
+
+def needed(arguments: Collection[str]) -> Collection[str] | None:
+    """Return the commands to load for a command line; None for all of them.
+
+    The first word decides. What is no command's name (``--help``, a typing error, the
+    completion of a shell) takes the whole tree to answer.
+    """
+    first = next(iter(arguments), "")
+    if first == "--version":
+        return ()
+    return (first,) if first in COMMANDS or first in GROUPS else None
 
 
 def _print_version(value: bool) -> None:
