@@ -18,6 +18,9 @@ def energy(server: Server) -> None:
         print_json(told)
         return
     power = told["power"]
+    if not power["source"]:
+        print("no reading yet: a server that has just started has one within seconds")
+        return
     how = "measured" if power["measured"] else "estimated"
     band = "" if power["measured"] else f" ({power['low']:.2f} to {power['high']:.2f})"
     print(f"power   {power['watts']:.2f} W{band}, {how} by {power['source']}")

@@ -138,3 +138,9 @@ def test_energy_says_who_tells_it(cortex: Any, server: Any, reply: Any):
     for text in ("2.00 W (1.00 to 4.00), estimated by model", "/context", "40.00"):
         assert text in out
     assert json.loads(cortex("energy", "--json").stdout) == told
+
+
+def test_energy_without_a_reading_says_so(cortex: Any, server: Any, reply: Any):
+    power = {"watts": 0.0, "low": 0.0, "high": 0.0, "measured": False, "source": ""}
+    server.then(reply(200, {"power": power}))
+    assert cortex("energy").stdout.startswith("no reading yet")
