@@ -61,8 +61,12 @@ class CheckedParts:
         return {}
 
     async def embedding(self) -> Mapping[str, JsonValue]:
-        """Embed; a known text says nothing, so the breaker is asked as well."""
-        await self.embedder.embed([HEALTH_TEXT])
+        """Embed once, and ask the breaker: a known text says nothing.
+
+        It is not looked up again, which would count as a hit of the cache.
+        """
+        if self.embedder.kept(HEALTH_TEXT) is None:
+            await self.embedder.embed([HEALTH_TEXT])
         info = self.embedder.info
         facts: dict[str, JsonValue] = {
             "model": info.name,
