@@ -137,5 +137,7 @@ class Loop:
                 self._log.error(
                     "loop failed", loop=self._name, retry_seconds=wait, exc_info=True
                 )
+                if self._task is None:
+                    return  # A task group that fails while it is stopped says so only.
             await self._clock.sleep(wait)
             wait = min(wait * 2, LOOP_BACKOFF_SECONDS_MAX)
