@@ -95,7 +95,7 @@ class Publisher:
             OSError, CortexError: the disk failed; nothing was shown.
         """
         async with self._turn:
-            descriptor = await asyncio.to_thread(self._take_lock)
+            descriptor = await self._locked()
             try:
                 return await self._publish()
             finally:
@@ -104,7 +104,7 @@ class Publisher:
     async def attach(self, signed: SignedCheckpoint) -> bool:
         """Keep further signatures of a head; show it if it is still the newest."""
         async with self._turn:
-            descriptor = await asyncio.to_thread(self._take_lock)
+            descriptor = await self._locked()
             try:
                 return await self._attach(signed)
             finally:
@@ -291,6 +291,16 @@ class Publisher:
     def _now_us(self) -> int:
         return int(self._parts.clock.now() * 1_000_000)
 
+    async def _locked(self) -> int:
+        """Take the lock; who is cancelled meanwhile gives it back once it is there."""
+        loop = asyncio.get_running_loop()
+        taking = loop.run_in_executor(None, self._take_lock)
+        try:
+            return await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            taking.add_done_callback(_give_back)
+            raise
+
     def _take_lock(self) -> int:
         descriptor = os.open(
             self._parts.lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600
@@ -301,6 +311,11 @@ class Publisher:
             os.close(descriptor)
             raise
         return descriptor
+
+
+def _give_back(taking: "asyncio.Future[int]") -> None:
+    if not taking.cancelled() and taking.exception() is None:
+        os.close(taking.result())
 
 
 def _try_edge(size: int, tiles: TileStore) -> TileEdge | None:

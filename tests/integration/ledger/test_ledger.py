@@ -562,3 +562,18 @@ async def test_what_has_no_canonical_form_fails_alone(opened: Open) -> None:
     assert wrong == [False, True, True, True, False], answers
     assert ledger.health() == replace(ledger.health(), status="ok", size=2)
     assert (await ledger.verify()).verdict is Verdict.INTACT
+
+
+async def test_who_is_cancelled_while_taking_the_lock_does_not_keep_it(
+    opened: Open,
+) -> None:
+    ledger = await opened()
+    for number in range(20):
+        await ledger.append(SystemEvent(f"event-{number}", "test.happened"))
+        publishing = asyncio.create_task(ledger.publish())
+        for _ in range(number % 4 + 1):
+            await asyncio.sleep(0)
+        publishing.cancel()
+        await asyncio.wait([publishing])
+    async with asyncio.timeout(60):
+        assert (await ledger.publish()).size == 20
