@@ -10,6 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import psutil
 
 
 def refused(tmp_path, *flags, **variables) -> subprocess.CompletedProcess:
@@ -128,6 +129,18 @@ def test_every_accepted_request_is_answered_when_stopped_under_load(serve):
 
 def test_a_worker_that_had_not_begun_to_serve_ends_cleanly_too(serve):
     assert serve("--workers", "3").stop() == 0
+
+
+def test_workers_end_with_a_supervisor_that_was_killed(serve):
+    server = serve("--workers", "2")
+    children = psutil.Process(server.process.pid).children(recursive=True)
+    workers = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+    assert len(workers) == 2
+    server.stop(signal.SIGKILL)
+    _, left = psutil.wait_procs(children, timeout=60)
+    assert left == []
+    again = serve(home=server.home, port=int(server.url.rpartition(":")[2]))
+    assert again.stop() == 0
 
 
 def test_workers_share_one_port_and_one_store(serve):

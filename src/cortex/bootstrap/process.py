@@ -2,11 +2,13 @@
 
 import asyncio
 import multiprocessing
+import os
 import signal
 import socket
 import ssl
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 from multiprocessing.process import BaseProcess
@@ -243,11 +245,20 @@ def _child_main(
 ) -> None:
     # Ctrl-C reaches the whole process group; the parent hands it on once, as SIGTERM.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     try:
         settings = load_with_secrets(overrides).settings
     except CortexError as error:
         sys.exit(_refused(error))
     sys.exit(_run(settings, bound, fleet))
+
+
+def _end_with_parent() -> None:
+    """Stop as on SIGTERM when the supervisor is gone: killed, it could tell nobody."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _refused(error: Exception) -> int:
