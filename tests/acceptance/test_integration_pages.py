@@ -50,11 +50,16 @@ def run(serve, tmp_path):
     return run
 
 
+def with_token(curl: str) -> str:
+    """Add what the page says to add where a server has tokens."""
+    return curl.replace("curl ", 'curl -H "Authorization: Bearer $CORTEX_TOKEN" ')
+
+
 def test_the_embedding_examples_run(run):
     texts, _ = blocks("embeddings.md", "python")
     assert run(sys.executable, "-c", code=texts) == "2 384 17\n"
     curl, _, _ = blocks("embeddings.md", "bash")
-    answer = json.loads(run("bash", "-c", code=curl))
+    answer = json.loads(run("bash", "-c", code=with_token(curl)))
     assert len(answer["embedding"]) == 384
 
 
@@ -66,7 +71,7 @@ def test_the_examples_with_files_run(run, tmp_path):
     _, files = blocks("embeddings.md", "python")
     assert "cat" in run(sys.executable, "-c", code=files)
     _, _, curl = blocks("embeddings.md", "bash")
-    answer = json.loads(run("bash", "-c", code=curl))
+    answer = json.loads(run("bash", "-c", code=with_token(curl)))
     assert (answer["modality"], answer["method"]) == ("IMAGE", "conse")
 
 

@@ -175,10 +175,12 @@ class Trust:
 
     async def _beside(self, work: Callable[[Ledger], Awaitable[None]]) -> None:
         """Do some work on the ledger, and on the one that takes its place."""
+        loop = asyncio.current_task()
+        name = None if loop is None else loop.get_name()
         while True:
             replaced = self._replaced
             async with asyncio.TaskGroup() as tasks:
-                doing = tasks.create_task(self._on_ledger(work))
+                doing = tasks.create_task(self._on_ledger(work), name=name)
                 await replaced.wait()
                 doing.cancel()
 
