@@ -2,6 +2,7 @@ import asyncio
 
 import numpy as np
 import pytest
+from prometheus_client import CollectorRegistry, Counter
 
 from cortex.storage.migrations import load_migrations
 from cortex.storage.observations import series as module
@@ -18,6 +19,7 @@ from cortex.telemetry.history.model import (
     Sample,
     Selector,
 )
+from cortex.telemetry.history.sampler import Sampler
 from cortex.testing.clock import ManualClock
 
 START = 1_700_000_400.0  # a full minute
@@ -76,6 +78,25 @@ async def test_a_counter_begins_with_a_zero_at_its_birth(path, clock):
         found = await life.values()
         assert found[()] == [0, 3, 3]
         assert found[("code", "X"),] == [0, 2]
+
+
+async def test_a_timer_that_wakes_early_costs_no_count(path, clock):
+    clock.advance(2.0)  # the process starts within a stretch of ten seconds
+    metrics = CollectorRegistry()
+    total = Counter("m", "What is counted.", registry=metrics)
+
+    async def collect():
+        return metrics.collect()
+
+    async with Life(path, clock) as life:
+        sampler = Sampler(life.history, collect, clock=clock, run=life.run)
+        total.inc(40)
+        clock.advance(8.0 - 0.0005)
+        assert await sampler.sample()
+        clock.advance(5.0)
+        assert await life.values() == {(): [0.0, 40.0]}
+        [line] = await life.history.select(TOTAL, START, clock.now())
+        assert line.times.tolist() == [START + 2.0, START + 10.0]
 
 
 async def test_a_restart_is_seen_even_when_the_new_count_is_larger(path, clock):

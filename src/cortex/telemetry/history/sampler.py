@@ -18,6 +18,13 @@ from cortex.telemetry.history.ports import History
 _COUNTERS = frozenset({"counter", "histogram", "summary"})
 _CREATED = "_created"
 
+EARLY_SECONDS = 0.05
+"""How much before its instant a sample counts as on time: timers may wake early.
+
+Stamped with the instant before, the first sample of a process would be older than the
+process, and what was counted until then would seem to have been there always.
+"""
+
 
 class Sampler:
     """Writes what the metrics stand at into history."""
@@ -40,12 +47,12 @@ class Sampler:
         """Sample at every ten seconds, until cancelled."""
         while True:
             now = self._clock.now()
-            await self._clock.sleep(next_instant(now) - now)
+            await self._clock.sleep(next_instant(now + EARLY_SECONDS) - now)
             await self.sample()
 
     async def sample(self) -> bool:
         """Sample once, for the last instant; False when another process did."""
-        at = self._clock.now() // STEP_SECONDS * STEP_SECONDS
+        at = (self._clock.now() + EARLY_SECONDS) // STEP_SECONDS * STEP_SECONDS
         found = list(samples(await self._collect()))
         return await self._history.append(at, found, self._run)
 
