@@ -4,7 +4,7 @@ import gc
 import os
 import sys
 
-from cortex.cli.application import build, needed
+from cortex.cli.application import build, corrected, needed
 
 QUIET = {"ORT_DISABLE_TELEMETRY": "1"}
 """ONNX Runtime reports its use to its maker over the network unless told not to before
@@ -20,7 +20,8 @@ def main() -> None:
     gc.set_threshold(START_THRESHOLD)
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)  # noqa: TID251  of this process, before use
-    build(needed(sys.argv[1:]))()
+    arguments = corrected(sys.argv[1:])
+    build(needed(arguments))(arguments)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from cortex_client.client import CortexClient
     from cortex_client.errors import (
         AuthError,
+        ClosedError,
         ConfigurationError,
         ConflictError,
         ConnectionError,  # noqa: A004  the name is a contract
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AuthError",
+    "ClosedError",
     "ConfigurationError",
     "ConflictError",
     "ConnectionError",

@@ -74,6 +74,7 @@ class Call(Generic[T]):
         decode: reads a good answer.
         body: JSON value, or bytes with their own content type.
         keyed: list in ``body`` whose objects need an ``idempotency_key``.
+        keyed_where: only those objects that have this field need one.
         accept: statuses besides 2xx that are answers, not errors.
         signed: the answer carries a signature over itself.
     """
@@ -86,6 +87,7 @@ class Call(Generic[T]):
     headers: Mapping[str, str] = field(default_factory=dict)
     retry: Retry = Retry.SAFE
     keyed: str | None = None
+    keyed_where: str | None = None
     accept: frozenset[int] = frozenset()
     signed: bool = False
 
@@ -97,18 +99,23 @@ class Call(Generic[T]):
     def with_keys(self, new_key: Callable[[], str]) -> "Call[T]":
         """Return the call with a key on each item that would double on a retry.
 
-        An item that says when it happened needs none: the server knows it again by
-        its content and time.
+        A key makes two calls two memories, so an item that the server knows again
+        gets none: it does by content and time, and a message of a conversation by
+        its time alone, for people do say "ok" twice.
         """
         if self.keyed is None or not isinstance(self.body, dict):
             return self
         items = [
-            item
-            if "idempotency_key" in item or "occurred_at" in item
-            else {**item, "idempotency_key": new_key()}
+            {**item, "idempotency_key": new_key()} if self._doubles(item) else item
             for item in self.body[self.keyed]
         ]
         return replace(self, body={**self.body, self.keyed: items})
+
+    def _doubles(self, item: Mapping[str, object]) -> bool:
+        named = ("idempotency_key", "occurred_at")
+        if any(item.get(name) is not None for name in named):
+            return False
+        return self.keyed_where is None or bool(item.get(self.keyed_where))
 
 
 class LineReader(Generic[T]):

@@ -22,6 +22,7 @@ from cortex_client.calls import (
 from cortex_client.discovery import process_environment, target
 from cortex_client.exchange import (
     Seams,
+    check_open,
     http_options,
     manners,
     next_delay,
@@ -113,7 +114,7 @@ class CortexClient:
         await self.close()
 
     async def close(self) -> None:
-        """Close the connections; calls after it fail."""
+        """Close the connections; calls after it raise ``ClosedError``."""
         await self._http.aclose()
 
     async def send(self, call: Call[T]) -> T:
@@ -133,6 +134,7 @@ class CortexClient:
         self, flow: Flow[T], opened: Callable[[Answer], None] | None = None
     ) -> AsyncIterator[T]:
         """Yield the items of a stream until it ends; tell when it is open."""
+        check_open(closed=self._http.is_closed)
         reader = flow.reader()
         request = self._http.build_request(**request_options(flow.opening))
         request.extensions["timeout"]["read"] = flow.silence_seconds
@@ -155,6 +157,7 @@ class CortexClient:
             settle(flow.opening, failure, self._manners)
 
     async def _attempt(self, call: Call[Any]) -> Answer | Failure:
+        check_open(closed=self._http.is_closed)
         request = self._http.build_request(**request_options(call))
         try:
             return read_answer(await self._http.send(request))

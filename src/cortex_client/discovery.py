@@ -27,6 +27,9 @@ DISCOVERY_SECONDS_MAX = (
 SRV_NAME = "_cortex._tcp"
 
 DEFAULT_PORT = 4949
+PORT_MAX = 65_535
+"""Ports are 16-bit numbers (RFC 9293)."""
+
 DEFAULT_TIMEOUT_SECONDS = 30.0
 DEFAULT_MAX_RETRIES = 3
 
@@ -70,14 +73,29 @@ def locate(base_url: str | None, environ: Mapping[str, str]) -> str:
         or _kubernetes(environ)
     )
     if not url:
-        port = environ.get("CORTEX_PORT", "")
-        # Kubernetes also sets CORTEX_PORT, to tcp://…, for a service named cortex.
-        url = f"http://127.0.0.1:{port if port.isdigit() else DEFAULT_PORT}"
+        url = f"http://127.0.0.1:{own_port(environ)}"
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         message = f"{url!r} is not the address of a server"
         raise ConfigurationError(message, hint="Give one like http://127.0.0.1:4949.")
     return url.rstrip("/")
+
+
+def own_port(environ: Mapping[str, str]) -> int:
+    """Return the port of this machine's server: ``CORTEX_PORT``, else 4949.
+
+    Raises:
+        ConfigurationError: it is a number, but none of a port.
+    """
+    text = environ.get("CORTEX_PORT", "").strip()
+    # Kubernetes also sets CORTEX_PORT, to tcp://…, for a service named cortex; with 0
+    # the server takes a free one, which only --url can name.
+    if not (text.isascii() and text.isdigit()) or int(text) == 0:
+        return DEFAULT_PORT
+    if int(text) > PORT_MAX:
+        message = f"CORTEX_PORT must be between 1 and {PORT_MAX}, not {text}"
+        raise ConfigurationError(message)
+    return int(text)
 
 
 def _dns(environ: Mapping[str, str]) -> str:

@@ -70,6 +70,12 @@ class ConfigurationError(CortexError, ValueError):
     default_code = "CONFIGURATION_ERROR"
 
 
+class ClosedError(CortexError, RuntimeError):
+    """The client was closed; nothing was sent."""
+
+    default_code = "CLIENT_CLOSED"
+
+
 class ConnectionError(CortexError, builtins.ConnectionError):  # noqa: A001  contract
     """No answer came from the server."""
 

@@ -14,6 +14,7 @@ from cortex_client.call import Answer, Call, Failure, Flow
 from cortex_client.discovery import Target
 from cortex_client.errors import (
     AuthError,
+    ClosedError,
     ConfigurationError,
     ConflictError,
     ConnectionError,  # noqa: A004  ours
@@ -99,6 +100,13 @@ def _trusted(url: str) -> ssl.SSLContext | bool:
     if parts.scheme == "http" and parts.hostname in _THIS_MACHINE:
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     return True
+
+
+def check_open(*, closed: bool) -> None:
+    """Raise ``ClosedError`` when the client was closed."""
+    if closed:
+        hint = "Make a new one, or close it after the last call."
+        raise ClosedError("this client is closed", hint=hint)
 
 
 def request_options(call: Call[Any]) -> dict[str, Any]:

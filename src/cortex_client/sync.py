@@ -22,6 +22,7 @@ from cortex_client.calls import (
 from cortex_client.discovery import process_environment, target
 from cortex_client.exchange import (
     Seams,
+    check_open,
     http_options,
     manners,
     next_delay,
@@ -113,7 +114,7 @@ class CortexClientSync:
         self.close()
 
     def close(self) -> None:
-        """Close the connections; calls after it fail."""
+        """Close the connections; calls after it raise ``ClosedError``."""
         self._http.close()
 
     def send(self, call: Call[T]) -> T:
@@ -133,6 +134,7 @@ class CortexClientSync:
         self, flow: Flow[T], opened: Callable[[Answer], None] | None = None
     ) -> Iterator[T]:
         """Yield the items of a stream until it ends; tell when it is open."""
+        check_open(closed=self._http.is_closed)
         reader = flow.reader()
         request = self._http.build_request(**request_options(flow.opening))
         request.extensions["timeout"]["read"] = flow.silence_seconds
@@ -155,6 +157,7 @@ class CortexClientSync:
             settle(flow.opening, failure, self._manners)
 
     def _attempt(self, call: Call[Any]) -> Answer | Failure:
+        check_open(closed=self._http.is_closed)
         request = self._http.build_request(**request_options(call))
         try:
             return read_answer(self._http.send(request))

@@ -6,6 +6,8 @@ import json
 
 import rfc8785
 
+from cortex_client import CortexClientSync
+
 TALK = [
     ("Ann", "I adopted a beagle called Rufus in March.", "2024-03-04T10:00:00Z"),
     ("Bob", "Lovely! My sister moved to Lisbon last summer.", "2024-03-04T10:01:00Z"),
@@ -109,6 +111,17 @@ def test_the_same_item_sent_twice_is_one_memory(serve):
     again = remember(server.client, items()[0])
     assert first["items"][0]["id"] == again["items"][0]["id"]
     assert server.client.get("/memory/stats").json()["total"] == 1
+
+
+def test_the_readme_example_run_twice_is_one_memory(serve):
+    server = serve()
+    for times_stored in range(2):
+        with CortexClientSync(server.url) as cortex:
+            launch = {"content": "The launch moved to Friday.", "author": "Ann"}
+            [stored] = cortex.remember([launch]).items
+            assert stored.created == (times_stored == 0)
+            found = cortex.recall("When do we launch?")
+    assert [hit.content for hit in found.hits] == [launch["content"]]
 
 
 def test_export_then_import_gives_the_same_answers(serve, tmp_path):

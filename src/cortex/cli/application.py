@@ -1,6 +1,6 @@
 """The command tree. A command's module is loaded when the command is asked for."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from importlib import import_module
 from types import MappingProxyType
 from typing import Annotated, Final
@@ -71,6 +71,11 @@ def needed(arguments: Collection[str]) -> Collection[str] | None:
     if first == "--version":
         return ()
     return (first,) if first in COMMANDS or first in GROUPS else None
+
+
+def corrected(arguments: Sequence[str]) -> Sequence[str]:
+    """Return a command line with ``help X`` as ``X --help``."""
+    return (*arguments[1:], "--help") if arguments[:1] == ["help"] else arguments
 
 
 def _print_version(value: bool) -> None:

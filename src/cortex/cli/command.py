@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 
 from cortex.cli.exits import Exit, exit_of
+from cortex.cli.hints import in_commands, in_options
 from cortex.foundation.errors import CortexError
 from cortex_client import CortexClientSync
 from cortex_client.errors import CortexError as ClientError
@@ -84,7 +85,7 @@ def fail(message: str, hint: str = "") -> None:
     """Say what went wrong, and what to do, in one line on standard error."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     console.print("[bold red]error:[/]", end=" ")
-    console.print(sentences(message, hint), markup=False)
+    console.print(sentences(message, in_commands(hint)), markup=False)
 
 
 def _spelled_out(group: Any) -> list[inspect.Parameter]:
@@ -108,7 +109,7 @@ def _guarded(function: Callable[..., int | None], given: dict[str, Any]) -> int:
     except ClientError as error:
         code = exit_of(error)
         hint = START_HINT if code is Exit.UNREACHABLE else error.hint
-        fail(error.message, hint)
+        fail(in_options(error.message), hint)
         return code
     except CortexError as error:
         # It knows the errors of every room: only a command that failed loads them.

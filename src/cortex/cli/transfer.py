@@ -180,16 +180,31 @@ def _import_stream(
     return tally, errors
 
 
+@dataclass(frozen=True, slots=True)
+class Source(Server):
+    """Which server to export from."""
+
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            help="Tell the file and its lines as JSON; memories are JSON lines anyway.",
+        ),
+    ] = False
+
+
 @command
 def export(
     which: Which,
-    server: Server,
+    server: Source,
     target: Annotated[str, typer.Argument(help="File; - is standard output.")] = "-",
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an interrupted export.")
     ] = False,
 ) -> None:
     """Write memories as JSONL; importing the file gives the same answers.
+
+    One memory a line, as JSON; on standard output nothing else is printed.
 
     Example: cortex export backup.jsonl --namespace team-a
     """

@@ -107,8 +107,9 @@ class NewRow:
 def dedupe_key(item: NewMemory) -> bytes | None:
     """Return what makes two adds the same memory within a namespace.
 
-    The caller's idempotency key if it gave one; else content, time, author, session
-    and kind of source (what the web said is not what a user said). Only a message of a
+    The caller's idempotency key if it gave one; else content, time, author, session,
+    user, agent and kind of source (what the web said is not what a user said, and what
+    two users said goes when one of them is forgotten). Only a message of a
     conversation that came without a time is a memory of its own each time: people do
     say "ok" twice.
     """
@@ -120,12 +121,10 @@ def dedupe_key(item: NewMemory) -> bytes | None:
             b"now" if item.occurred_at is None else struct.pack("<d", item.occurred_at)
         )
         digest.update(when)
-        for part in (
-            item.author,
-            item.session_id or "",
-            item.source_kind,
-            item.content,
-        ):
+        parts = [item.author, item.session_id or "", item.source_kind, item.content]
+        if item.user_id or item.agent_id:
+            parts += [item.user_id or "", item.agent_id or ""]
+        for part in parts:
             encoded = part.encode()
             digest.update(struct.pack("<q", len(encoded)))
             digest.update(encoded)

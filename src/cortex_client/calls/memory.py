@@ -158,8 +158,9 @@ def remember(
 ) -> Call[Remembered]:
     """Store one item or up to 500; ``fields`` apply to each that lacks them.
 
-    Sent again after a failure without doubling anything: each item carries a key
-    or the time it happened.
+    The same text without a time or a key is one memory, however often it is stored
+    (see ``created`` of the answer); only a message of a conversation is a new one each
+    time. A failed call is sent again without doubling anything.
     """
     correlation_id = fields.pop("correlation_id", None)
     return Call(
@@ -169,6 +170,7 @@ def remember(
         body={"items": memory_items(items, fields)},
         headers=traced(correlation_id),
         keyed="items",
+        keyed_where="session_id",
     )
 
 

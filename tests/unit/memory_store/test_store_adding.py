@@ -77,6 +77,7 @@ async def test_what_is_said_twice_in_a_conversation_was_said_twice(
     [
         NewMemory("ok"),
         NewMemory("ok", occurred_at=START),
+        NewMemory("ok", user_id="ann", agent_id="a"),
         NewMemory("ok", idempotency_key="k"),
     ],
 )
@@ -93,12 +94,18 @@ async def test_the_same_item_is_one_memory(world: MemoryWorld, item: NewMemory) 
     assert names == ["memory.stored"]
 
 
-async def test_another_author_or_time_is_another_memory(world: MemoryWorld) -> None:
+async def test_another_author_user_or_time_is_another_memory(
+    world: MemoryWorld,
+) -> None:
     stored = await world.add(
         NewMemory("ok", author="Ann", occurred_at=1.0),
         NewMemory("ok", author="Ben", occurred_at=1.0),
         NewMemory("ok", author="Ann", occurred_at=2.0),
         NewMemory("ok", author="Ann", occurred_at=1.0, session_id="s"),
+        NewMemory("ok"),
+        NewMemory("ok", user_id="ann"),
+        NewMemory("ok", user_id="ben"),
+        NewMemory("ok", agent_id="ann"),
     )
     assert all(one.created for one in stored)
 

@@ -16,17 +16,19 @@ from cortex.cli.command import command, fail
 from cortex.cli.demo.journey import Journey
 from cortex.cli.demo.server import free_port, is_free, running
 from cortex.cli.exits import Exit
-
-DEFAULT_PORT = 4949
-PORT_MAX = 65_535
-"""Ports are 16-bit numbers (RFC 9293)."""
+from cortex_client.discovery import PORT_MAX, own_port, process_environment
 
 
 @command
 def demo(
     port: Annotated[
-        int, typer.Option(min=1, max=PORT_MAX, help="Port; another if taken.")
-    ] = DEFAULT_PORT,
+        int | None,
+        typer.Option(
+            min=1,
+            max=PORT_MAX,
+            help="Port, another if taken; else CORTEX_PORT, else 4949.",
+        ),
+    ] = None,
     home: Annotated[
         Path | None, typer.Option(help="Keep the data here; else a temporary folder.")
     ] = None,
@@ -40,7 +42,7 @@ def demo(
     Example: cortex demo --port 4949
     """
     console = Console(highlight=False)
-    chosen = _port(port, console)
+    chosen = _port(port or own_port(process_environment()), console)
     began = perf_counter()
     with _folder(home) as folder, running(folder, chosen) as client:
         started = perf_counter() - began

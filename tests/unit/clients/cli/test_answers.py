@@ -16,7 +16,6 @@ def test_remember_prints_the_id(cortex: Any, server: Any, reply: Any):
     done = cortex("remember", "tea", "--author", "Ana", "--tag", "a", "--tag", "b")
     assert (done.exit_code, done.stdout) == (0, "m1\n")
     (item,) = server.seen[0].body["items"]
-    assert item.pop("idempotency_key")
     assert item == {"content": "tea", "author": "Ana", "tags": ["a", "b"]}
 
 
@@ -260,3 +259,43 @@ def test_no_port_is_that_high(cortex: Any):
     done = cortex("demo", "--port", "99999")
     assert done.exit_code == 2
     assert "65535" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "hint", "told"),
+    [
+        (
+            ("sessions", "show", "x"),
+            404,
+            "Begin it with POST /sessions.",
+            "sessions new",
+        ),
+        (
+            ("events", "retry", "x"),
+            404,
+            "GET /events/dead-letters lists.",
+            "dead-letters",
+        ),
+    ],
+)
+def test_hints_name_commands_not_routes(
+    cortex: Any,
+    server: Any,
+    reply: Any,
+    arguments: Any,
+    code: int,
+    hint: str,
+    told: str,
+):
+    server.usual = lambda _: reply(code, problem("NOT_FOUND", "none", hint))
+    said = cortex(*arguments).stderr
+    assert f"{told}`" in said
+    assert "GET /" not in said
+    assert "POST /" not in said
+
+
+def test_what_was_given_is_named_as_it_was_given(cortex: Any, server: Any, reply: Any):
+    message = "time_range.start must be epoch seconds or an ISO 8601 time"
+    server.then(reply(422, problem("VALIDATION_ERROR", message)))
+    said = cortex("recall", "tea", "--after", "yesterday").stderr
+    assert said.startswith("error: --after must be epoch seconds")

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from cortex.cli.demo import proof, story
+from cortex.cli.demo import command, proof, story
 from cortex.cli.demo.server import free_port, is_free
+from cortex.foundation.errors import CortexError
 
 ROOT = Path(__file__).parents[4]
 FOLDER = ROOT / "src/cortex/cli/demo"
@@ -146,3 +147,20 @@ def test_another_source_is_refused(builder: ModuleType, tmp_path: Path) -> None:
     expected = hashlib.sha256(b"something else").hexdigest()
     with pytest.raises(SystemExit, match=expected):
         builder.read_source(wheel)
+
+
+def test_the_demo_listens_where_the_server_would(
+    cortex: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = list[int]()
+
+    def stop(port: int) -> bool:
+        asked.append(port)
+        raise CortexError("far enough")
+
+    monkeypatch.setattr(command, "is_free", stop)
+    cortex("demo", CORTEX_PORT="5123")
+    cortex("demo", "--port", "5124", CORTEX_PORT="5123")
+    cortex("demo", CORTEX_PORT="")
+    assert asked == [5123, 5124, 4949]
+    assert cortex("demo", CORTEX_PORT="70000").exit_code == 2

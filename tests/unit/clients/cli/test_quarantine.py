@@ -21,7 +21,6 @@ def test_remember_says_where_from_and_tells_of_a_quarantine(
     assert (done.exit_code, done.stdout) == (0, "m1\n")
     assert "quarantined: rule:system-prompt" in done.stderr
     (item,) = server.seen[0].body["items"]
-    del item["idempotency_key"]
     assert item == {
         "content": "tea",
         "source": "https://x.example",

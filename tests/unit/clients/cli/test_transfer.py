@@ -127,6 +127,17 @@ def test_export_to_standard_output(cortex: Any, server: Any, reply: Any):
     assert server.seen[0].query == {"user_id": ["ana"]}
 
 
+def test_json_leaves_an_export_to_standard_output_importable(
+    cortex: Any, server: Any, reply: Any, source: Path
+):
+    server.usual = lambda _: reply(200, b'{"content":"a"}\n{"content":"b"}\n')
+    done = cortex("export", "--json", "--user", "ana")
+    assert done.stdout == '{"content":"a"}\n{"content":"b"}\n'
+    told = cortex("export", str(source), "--json", "--user", "ana").stdout
+    assert json.loads(told) == {"file": str(source), "lines": 2}
+    assert source.read_text() == done.stdout
+
+
 def test_export_to_a_file_appears_whole(
     cortex: Any, server: Any, reply: Any, tmp_path: Path
 ):

@@ -8,7 +8,7 @@ import pytest
 import typer
 
 import cortex as package
-from cortex.cli.application import build
+from cortex.cli.application import build, corrected
 from cortex.cli.reference import render
 
 REFERENCE = Path(__file__).parents[4] / "docs/reference/cli.md"
@@ -78,3 +78,9 @@ def test_version_and_help(cortex: Any) -> None:
     assert cortex("recall", "--help").exit_code == 0
     assert cortex("no-such-command").exit_code == 2
     assert cortex("recall").exit_code == 2
+
+
+def test_help_is_a_word_too() -> None:
+    assert corrected(["help"]) == ("--help",)
+    assert corrected(["help", "sessions", "list"]) == ("sessions", "list", "--help")
+    assert corrected(["recall", "help"]) == ["recall", "help"]

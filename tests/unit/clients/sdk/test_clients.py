@@ -6,12 +6,14 @@ import socket
 import ssl
 from collections.abc import Callable
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import pytest
 
 from cortex_client import (
     AuthError,
+    ClosedError,
     ConflictError,
     ConnectionError,  # noqa: A004
     CortexClient,
@@ -71,7 +73,9 @@ def problem(code: str, message: str = "no", **more: Any) -> dict[str, Any]:
     }
 
 
-async def test_remember_sends_items_with_a_key(both: Any, server: Any, reply: Any):
+async def test_remember_sends_items_as_they_are_said(
+    both: Any, server: Any, reply: Any
+):
     server.then(reply(201, STORED))
     done = await both(
         lambda c: c.remember("tea", author="Ana", correlation_id="abc"), token="s3"
@@ -80,24 +84,33 @@ async def test_remember_sends_items_with_a_key(both: Any, server: Any, reply: An
     (seen,) = server.seen
     assert (seen.method, seen.path) == ("POST", "/memory")
     assert seen.body == {
-        "items": [{"content": "tea", "author": "Ana", "idempotency_key": "key-1"}]
+        "items": [{"content": "tea", "author": "Ana"}],
     }
     assert seen.headers["x-correlation-id"] == "abc"
     assert seen.headers["authorization"] == "Bearer s3"
 
 
-async def test_items_that_tell_their_time_need_no_key(
+async def test_only_messages_of_a_conversation_need_a_key(
     both: Any, server: Any, reply: Any
 ):
     server.then(reply(201, STORED))
     items = [
         NewMemory("tea", occurred_at=5.0, tags=("a",)),
         {"content": "milk", "idempotency_key": "own"},
+        {"content": "ok", "session_id": "s"},
+        {"content": "ok", "session_id": "s", "occurred_at": 5.0},
     ]
     await both(lambda c: c.remember(items, namespace="n"))
     assert server.seen[0].body["items"] == [
         {"namespace": "n", "content": "tea", "occurred_at": 5.0, "tags": ["a"]},
         {"namespace": "n", "content": "milk", "idempotency_key": "own"},
+        {
+            "namespace": "n",
+            "content": "ok",
+            "session_id": "s",
+            "idempotency_key": "key-1",
+        },
+        {"namespace": "n", "content": "ok", "session_id": "s", "occurred_at": 5.0},
     ]
 
 
@@ -105,7 +118,7 @@ async def test_a_dropped_answer_to_remember_is_sent_again_with_the_same_key(
     both: Any, server: Any, reply: Any
 ):
     server.then(reply(drop=True), reply(drop=True), reply(201, STORED))
-    await both(lambda c: c.remember("tea"))
+    await both(lambda c: c.remember("tea", session_id="s"), new_key=token_hex)
     assert len(server.seen) == 3
     assert len({request.raw for request in server.seen}) == 1
     assert both.waits == [1.0, 2.0]
@@ -438,3 +451,23 @@ def test_certificates_are_read_where_tls_may_be_spoken(url, authorities):
     if not authorities:
         assert verify.verify_mode is ssl.CERT_REQUIRED
         assert verify.get_ca_certs() == []
+
+
+def test_a_closed_sync_client_says_so(server: Any):
+    client = CortexClientSync(server.url, environ={})
+    client.close()
+    with pytest.raises(ClosedError, match="closed"):
+        client.recall("tea?")
+    with pytest.raises(ClosedError, match="closed"):
+        list(client.export_lines())
+    assert server.seen == []
+
+
+async def test_a_closed_async_client_says_so(server: Any):
+    client = CortexClient(server.url, environ={})
+    await client.close()
+    with pytest.raises(ClosedError, match="closed"):
+        await client.recall("tea?")
+    with pytest.raises(ClosedError, match="closed"):
+        _ = [line async for line in client.export_lines()]
+    assert server.seen == []

@@ -12,6 +12,7 @@ from cortex_client.errors import ConfigurationError
         (None, {}, "http://127.0.0.1:4949"),
         (None, {"CORTEX_PORT": "5000"}, "http://127.0.0.1:5000"),
         (None, {"CORTEX_PORT": "tcp://10.0.0.1:4949"}, "http://127.0.0.1:4949"),
+        (None, {"CORTEX_PORT": "0"}, "http://127.0.0.1:4949"),
         (None, {"CORTEX_URL": "https://cortex.example/"}, "https://cortex.example"),
         (
             "http://here:1/",

@@ -56,6 +56,7 @@ async def test_add_stores_messages_as_said(face: Any, server: Any, reply: Any):
         ]
     }
     first, second = server.seen[0].body["items"]
+    # People do say "ok" twice in a run: each is sent with a key of its own.
     assert first.pop("idempotency_key") != second.pop("idempotency_key")
     assert first == {
         "namespace": "n",
