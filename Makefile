@@ -9,7 +9,7 @@ SOURCES := src tests tools benchmarks
 	clean bench-memory bench-ledger attack-ledger oracles-ledger crash-ledger bench-doors \
 	bench-mcp bench-agents bench-media bench-inference soak-inference \
 	bench-telemetry bench-slo record-prometheus \
-	load load-stress load-soak
+	load stress soak bench-compare
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -83,13 +83,16 @@ soak-inference: .venv/.dev ## Ten minutes of embedding and searching: does memor
 	@$(BIN)/python -m benchmarks.inference --only soak
 
 load: .venv/.dev ## Load every route with k6 at 20 a second; print latency beside success
-	@$(BIN)/python -m benchmarks.load --profile full
+	@$(BIN)/python -m benchmarks.load --profile full $(if $(SECONDS),--seconds $(SECONDS))
 
-load-stress: .venv/.dev ## Load until it breaks, then see whether it recovers
-	@$(BIN)/python -m benchmarks.load --profile stress
+stress: .venv/.dev ## Load all routes until it breaks, then see whether it recovers
+	@$(BIN)/python -m benchmarks.load --profile stress $(if $(SECONDS),--seconds $(SECONDS))
 
-load-soak: .venv/.dev ## Ten minutes of the usual load: do memory and latency stay flat?
-	@$(BIN)/python -m benchmarks.load --profile soak
+soak: .venv/.dev ## Ten minutes of half the load: do memory and latency stay flat?
+	@$(BIN)/python -m benchmarks.load --profile soak $(if $(SECONDS),--seconds $(SECONDS))
+
+bench-compare: .venv/.dev ## Compare results with those committed; fail where a ratio got worse
+	@$(BIN)/python -m benchmarks.compare
 
 bench-agents: .venv/.dev ## Print what plans and reflections without a model are worth
 	@$(BIN)/python -m benchmarks.agents

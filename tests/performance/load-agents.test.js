@@ -1,10 +1,13 @@
 // Plans and reflections of the default planner, which needs no model.
 import exec from 'k6/execution';
-import { post, profile, summary } from './profiles.js';
+import { ask, profile, summary } from './profiles.js';
 
 const GOAL = 'Back up the database, then migrate it, then tell the team';
 
-export const options = profile({ '/agents/plan': 2000, '/agents/reflect': 500 }, 2);
+export const requests = 2;
+export const options = profile(
+  { 'POST /agents/plan': 2000, 'POST /agents/reflect': 500 }, requests,
+);
 export const handleSummary = summary;
 
 function whole(answer) {
@@ -19,10 +22,9 @@ function judged(answer) {
   return score >= 0 && score <= 1;
 }
 
-export default function use() {
-  const number = exec.scenario.iterationInTest;
+export default function use(data, number = exec.scenario.iterationInTest) {
   const strategy = number % 2 ? 'cot' : 'tot';
-  post('/agents/plan', { goal: `${GOAL} ${number}`, strategy }, whole);
+  ask('POST /agents/plan', { body: { goal: `${GOAL} ${number}`, strategy }, holds: whole });
   const output = { content: `Step ${number}: the database was backed up at noon.` };
-  post('/agents/reflect', { output, goal: GOAL }, judged);
+  ask('POST /agents/reflect', { body: { output, goal: GOAL }, holds: judged });
 }

@@ -1,15 +1,19 @@
 // Probes and metrics: what supervisors and Prometheus ask.
-import { get, profile, summary } from './profiles.js';
+import { ask, profile, summary } from './profiles.js';
 
-const PROBES = ['/healthz', '/health', '/health/live', '/health/ready', '/ready'];
+const PROBES = {
+  'GET /healthz': 50,
+  'GET /health': 50,
+  'GET /health/live': 50,
+  'GET /health/ready': 50,
+  'GET /ready': 50,
+};
 
-export const options = profile({
-  ...Object.fromEntries(PROBES.map((path) => [path, 50])),
-  '/metrics': 100,
-}, PROBES.length + 1);
+export const requests = 6;
+export const options = profile({ ...PROBES, 'GET /metrics': 100 }, requests);
 export const handleSummary = summary;
 
 export default function probe() {
-  for (const path of PROBES) get(path, (a) => a.json() !== null);
-  get('/metrics', (a) => a.body.includes('cortex_build_info'));
+  for (const route of Object.keys(PROBES)) ask(route, { holds: (a) => a.json() !== null });
+  ask('GET /metrics', { holds: (a) => a.body.includes('cortex_build_info') });
 }
