@@ -166,10 +166,16 @@ class Shards:
             if changes.stale:
                 slot.open = OpenShard(await self._load(ns, shard.space))
                 return
-            if len(changes.rows) + len(changes.gone) <= INLINE_ROWS_MAX:
-                shard.apply(changes)
-            else:
-                await asyncio.to_thread(shard.apply, changes)
+            try:
+                if len(changes.rows) + len(changes.gone) <= INLINE_ROWS_MAX:
+                    shard.apply(changes)
+                else:
+                    await asyncio.to_thread(shard.apply, changes)
+            except BaseException:
+                # Half of the changes are in it, or a thread that nobody waits for any
+                # more goes on with them: the next caller loads it afresh.
+                slot.open = None
+                raise
             more = changes.more
 
     def _evict(self, used: Key) -> None:

@@ -1,6 +1,7 @@
 """Recall through shards: what is found, filtered, degraded and kept up to date."""
 
 import asyncio
+import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -24,10 +25,10 @@ from cortex.memory.model import (
 )
 from cortex.memory.ports import ChunkVector, Embedded
 from cortex.memory.recall import Recall
-from cortex.memory.shards import ShardOptions, Shards
+from cortex.memory.shards import INLINE_ROWS_MAX, ShardOptions, Shards
 from cortex.memory.terms import TermAnalyser
 from cortex.memory.upkeep import Upkeep, UpkeepOptions
-from cortex.memory.vectors import PlainVectors
+from cortex.memory.vectors import Floats, PlainVectors
 from cortex.testing.memory import (
     CONTEXT,
     SPACE,
@@ -413,3 +414,66 @@ async def test_loops_run_until_cancelled(world: MemoryWorld) -> None:
         world.namespace, Selection(), cursor=None, limit=5
     )
     assert memories.memories[0].access_count == 1
+
+
+class Gated(PlainVectors):
+    """Vectors of which one ``add`` waits, or fails, where a test says so."""
+
+    __slots__ = ()
+    fails = False
+    waits = False
+    entered = threading.Event()
+    gate = threading.Event()
+    left = threading.Event()
+
+    def add(self, vectors: Floats) -> None:
+        if Gated.fails:
+            Gated.fails = False
+            message = "the index is sick"
+            raise RuntimeError(message)
+        if not Gated.waits:
+            super().add(vectors)
+            return
+        Gated.waits = False
+        Gated.entered.set()
+        Gated.gate.wait(60)
+        super().add(vectors)
+        Gated.left.set()
+
+
+async def test_a_search_given_up_half_way_leaves_no_memory_twice(
+    world: MemoryWorld,
+) -> None:
+    search = Searcher(world, ShardOptions(vectors=Gated))
+    await world.say("tea is green")
+    await search("tea")
+    await world.say(*(f"tea number {n}" for n in range(INLINE_ROWS_MAX + 1)))
+    Gated.entered.clear()
+    Gated.gate.clear()
+    Gated.left.clear()
+    Gated.waits = True
+    impatient = asyncio.create_task(search("tea"))
+    await asyncio.to_thread(Gated.entered.wait, 60)
+    impatient.cancel()
+    await asyncio.wait([impatient])
+    await search("tea")
+    Gated.gate.set()
+    await asyncio.to_thread(Gated.left.wait, 60)
+    found = await search("tea", top_k=100)
+    ids = [hit.memory.id for hit in found.hits]
+    assert len(ids) == len(set(ids)) == INLINE_ROWS_MAX + 2
+    assert search.shards.status().memories == INLINE_ROWS_MAX + 2
+
+
+async def test_a_change_that_fails_half_way_is_not_taken_over_twice(
+    world: MemoryWorld,
+) -> None:
+    search = Searcher(world, ShardOptions(vectors=Gated))
+    await world.say("tea is green")
+    await search("tea")
+    await world.say("tea is black")
+    Gated.fails = True
+    with pytest.raises(RuntimeError):
+        await search("tea")
+    assert len(await search.texts("tea")) == 2
+    assert search.shards.status().memories == 2
