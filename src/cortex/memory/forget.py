@@ -38,7 +38,9 @@ class Forgetting:
         self._clock = clock
         self._turn = asyncio.Lock()
         self._deletions = 0
-        self._scrubbed = 0
+        # Whoever had the file before may have ended between a deletion and its scrub:
+        # the first forget of a process clears the files whether it finds a row or not.
+        self._scrubbed = -1
 
     async def by_ids(
         self, ns: Namespace, ids: Sequence[str], context: WriteContext

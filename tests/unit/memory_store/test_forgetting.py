@@ -1,13 +1,17 @@
 """Forgetting: gone from every table and from every file."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 
 from cortex.bus.events import Event
 from cortex.foundation.tenancy import Namespace
+from cortex.memory import writes
 from cortex.memory.errors import InvalidFilter, MemoryNotFound
 from cortex.memory.model import Memory, MemoryPatch, NewMemory, Selection
 from cortex.storage import outbox
-from cortex.testing.memory import CONTEXT, MemoryWorld, prepare
+from cortex.testing.memory import CONTEXT, MemoryWorld, memory_world, prepare
 
 SECRET = "zanzibarquokka"
 
@@ -161,3 +165,23 @@ async def test_a_row_number_is_never_given_twice(world: MemoryWorld) -> None:
     await world.store.forget(world.namespace, [last], context=CONTEXT)
     await world.say("b")
     assert (await world.store.head(world.namespace)).seq > before.seq
+
+
+async def test_repeating_a_forget_that_a_crash_cut_short_clears_the_files(
+    tmp_path: Path,
+) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    before.mkdir()
+    async with memory_world(before) as world:
+        (secret,) = await world.say(SECRET)
+        ns_id = await world.database.read(
+            lambda c: writes.find_namespace(c, world.namespace)
+        )
+        await world.database.write(lambda c: writes.delete(c, ns_id, [secret]))
+        # The process dies here: what lies on the disk now is what the next one finds.
+        shutil.copytree(before, after)
+    async with memory_world(after) as world:
+        assert files_holding(world, SECRET)
+        again = await world.store.forget(world.namespace, [secret], context=CONTEXT)
+        assert again.ids == ()
+        assert files_holding(world, SECRET) == []
