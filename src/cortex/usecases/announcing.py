@@ -34,6 +34,7 @@ class Announcer:
         self._clock = clock
         self._ids = ids
         self._queue: asyncio.Queue[Event] = asyncio.Queue(ANNOUNCEMENTS_MAX)
+        self._batch: list[Event] = []
         self.dropped = 0
 
     def __call__(
@@ -72,22 +73,31 @@ class Announcer:
             self.dropped += 1
 
     async def run(self) -> None:
-        """Write what is announced, for ever."""
+        """Write what is announced, for ever.
+
+        What was being written when this ends, by an error or by cancellation, is
+        written by the next ``run`` or ``flush``.
+        """
         while True:
-            batch = [await self._queue.get()]
-            await self._write(batch + self._waiting())
+            if not self._batch:
+                self._batch = [await self._queue.get()]
+            await self.flush()
 
     async def flush(self) -> None:
         """Write what still waits."""
-        while batch := self._waiting():
+        while batch := self._taken():
             await self._write(batch)
+            self._batch = []
 
-    def _waiting(self) -> list[Event]:
-        size = min(self._queue.qsize(), BATCH_MAX)
-        return [self._queue.get_nowait() for _ in range(size)]
+    def _taken(self) -> list[Event]:
+        """Return what is to be written next; it is held until it is durable."""
+        size = min(self._queue.qsize(), BATCH_MAX - len(self._batch))
+        self._batch += [self._queue.get_nowait() for _ in range(size)]
+        return self._batch
 
     async def _write(self, batch: list[Event]) -> None:
         def unit(connection: Connection) -> None:
+            # A batch that was given up may be there: the same id twice is one event.
             for event in batch:
                 outbox.append(connection, event)
 

@@ -1,8 +1,14 @@
 import asyncio
+import threading
+
+import pytest
 
 from cortex.bus.events import Event
+from cortex.foundation.errors import Overloaded
 from cortex.storage import outbox
+from cortex.storage.sqlite import DatabaseOptions
 from cortex.testing.clock import ManualClock
+from cortex.testing.memory import memory_world
 from cortex.usecases.announcing import ANNOUNCEMENTS_MAX, BATCH_MAX, Announcer
 
 
@@ -60,3 +66,45 @@ async def test_the_loop_writes_without_being_asked(house, call):
     running.cancel()
     await asyncio.wait([running])
     assert running.cancelled()
+
+
+async def test_what_was_taken_up_when_the_loop_is_stopped_is_flushed(house, call):
+    announce = announcer(house)
+    gate = threading.Event()
+    database = house.world.database
+    busy = asyncio.create_task(database.write(lambda _: gate.wait(60)))
+    running = asyncio.create_task(announce.run())
+    announce("context.packed", house.namespace, packed(1), call)
+    async with asyncio.timeout(60):
+        while database.status().queued_units != 1:
+            await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.wait([running])
+    gate.set()
+    await busy
+    await announce.flush()
+    assert [data["total_tokens"] for data in await kept(house)] == [1]
+
+
+async def test_what_could_not_be_written_is_written_by_the_next_run(tmp_path, call):
+    options = DatabaseOptions(write_queue_units_max=1)
+    async with memory_world(tmp_path, options=options) as world:
+        announce = Announcer(world.database, clock=ManualClock(), ids=world.ids)
+        gate, begun = threading.Event(), threading.Event()
+
+        def unit(_connection: object) -> None:
+            begun.set()
+            gate.wait(60)
+
+        first = asyncio.create_task(world.database.write(unit))
+        await asyncio.to_thread(begun.wait, 60)
+        second = asyncio.create_task(world.database.write(lambda _: None))
+        await asyncio.sleep(0)
+        announce("context.packed", world.namespace, packed(1), call)
+        with pytest.raises(Overloaded):
+            await announce.run()
+        gate.set()
+        await asyncio.gather(first, second)
+        await announce.flush()
+        rows = await world.database.read(lambda c: outbox.read_after(c, 0, 10))
+        assert [row.type for row in rows] == ["context.packed"]
