@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 from cortex.foundation.errors import ValidationError
 from cortex.foundation.tenancy import Namespace
+from cortex.memory.errors import MemoryNotFound
 from cortex.memory.model import Memory, Quarantine, Quarantined, Selection
-from cortex.memory.ports import MemoryStore
+from cortex.memory.ports import MemoryStore, WriteContext
 from cortex.memory.trust import SOURCE_CHARACTERS_MAX
 from cortex.usecases.model import CallContext
 from cortex.usecases.remember import Changed, write_context
@@ -77,23 +78,38 @@ class ReleaseMemories:
         held = replace(selection, quarantine=Quarantine.ONLY)
         where = write_context(context)
         released: list[str] = []
-        # What is released is no longer selected, so that the first page is the next.
+        cursor: str | None = None
         while True:
+            # A page may be empty and not the last: a filter looks at so many rows.
             page = await self.store.list(
-                namespace, held, cursor=None, limit=RELEASE_BATCH, oldest_first=True
+                namespace, held, cursor=cursor, limit=RELEASE_BATCH, oldest_first=True
             )
             ids = [memory.id for memory in page.memories]
-            # Together, so that they share the store's commits.
-            async with asyncio.TaskGroup() as tasks:
-                for memory_id in ids:
-                    tasks.create_task(
-                        self.store.release(namespace, memory_id, context=where)
-                    )
-            released += ids
-            if not ids:
+            # Together, so that they share the store's commits; waited for together,
+            # so that none goes on when one fails.
+            done = await asyncio.gather(
+                *(self._released(namespace, memory_id, where) for memory_id in ids),
+                return_exceptions=True,
+            )
+            for was in done:
+                if isinstance(was, BaseException):
+                    raise was
+            released += [one for one, was in zip(ids, done, strict=True) if was]
+            cursor = page.next_cursor
+            if cursor is None:
                 break
         await self.changed(namespace)
         return tuple(released)
+
+    async def _released(
+        self, namespace: Namespace, memory_id: str, context: WriteContext
+    ) -> bool:
+        """Release one; false when it was forgotten since it was listed."""
+        try:
+            await self.store.release(namespace, memory_id, context=context)
+        except MemoryNotFound:
+            return False
+        return True
 
 
 @dataclass(frozen=True, slots=True)
