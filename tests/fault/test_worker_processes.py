@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from cortex.foundation.clock import SystemClock
 from cortex.foundation.errors import ValidationError
 from cortex.inference.backends.hashing import HashingText
 from cortex.inference.errors import EmbeddingFailed, UnknownModel
+from cortex.inference.frames import Kind, vectors_body
 from cortex.inference.lanes import ThreadLanes
 from cortex.inference.pool import Applied, PoolHooks, WorkerPool
 from cortex.inference.ports import Outcome, ReplicaView
@@ -216,6 +218,55 @@ async def test_a_text_lost_with_two_processes_is_given_up() -> None:
             await future
         await until(lambda: ready(pool) == 2)
         assert await pool.submit("the next text")
+
+
+NONSENSE = """
+import os, sys
+from cortex.inference import frames
+
+marker, kind, body = {marker!r}, frames.Kind({kind}), {body!r}
+whole, first = frames.encode, []
+
+def encode(frame):
+    if frame.kind is frames.Kind.VECTORS and not first:
+        try:
+            os.close(os.open(marker, os.O_CREAT | os.O_EXCL))
+            first.append(True)
+        except FileExistsError:
+            first.append(False)
+    if frame.kind is frames.Kind.VECTORS and first[0]:
+        frame = frames.Frame(kind, frame.number, body)
+    return whole(frame)
+
+frames.encode = encode
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (Kind.FAILED, b"not JSON"),
+        (Kind.VECTORS, vectors_body([np.zeros(384, np.float32)] * 9, 0.1)),
+    ],
+)
+async def test_a_process_that_talks_nonsense_is_replaced_and_its_texts_tried_again(
+    kind: Kind, body: bytes, tmp_path: Path
+) -> None:
+    marker = str(tmp_path / "answered")
+    code = NONSENSE.format(marker=marker, kind=int(kind), body=body)
+    (tmp_path / "sitecustomize.py").write_text(code, encoding="utf-8")
+    paths = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
+    spec = replace(SPEC, environment={**os.environ, "PYTHONPATH": paths})
+    told = Told()
+    async with running(2, told, spec) as pool:
+        texts = [f"text {n}" for n in range(20)]
+        found = await asyncio.gather(*map(pool.submit, texts))
+        for text, (vector, _) in zip(texts, found, strict=True):
+            np.testing.assert_array_equal(vector, HashingText().embed(text))
+        await until(lambda: ready(pool) == 2)
+        assert pool.status().losses == len(told.lost) == 1
+        assert pool.status().retries >= 1
+    assert all(outcome.ok for outcome in told.outcomes)
 
 
 async def test_the_number_of_processes_follows_what_is_applied() -> None:

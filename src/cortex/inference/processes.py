@@ -242,7 +242,7 @@ class WorkerProcess:
         except TimeoutError as error:
             message = f"its model was not loaded within {START_SECONDS_MAX:g} s"
             raise WorkerLost(message) from error
-        facts = read_facts(frame.body)
+        facts = _facts(frame)
         if frame.kind is not Kind.READY:
             message = f"its model does not load: {facts.get('message')}"
             raise WorkerLost(message)
@@ -321,14 +321,20 @@ class WorkerProcess:
             of = self._sent.get(frame.number)
             _adopt(() if of is None else of.jobs, frame.body)
             return
-        sent = self._sent.pop(frame.number, None)
-        if sent is not None and frame.kind is Kind.VECTORS:
-            each = _deliver(sent.jobs, frame.body)
-            self._seconds_each = moving_mean(self._seconds_each, each)
-        elif sent is not None:
-            self._failed(sent.jobs, read_facts(frame.body))
+        sent = self._sent.get(frame.number)
+        if sent is not None:
+            self._answered(sent.jobs, frame)
+            # Not before: the batch of a worker that talks nonsense is tried elsewhere.
+            del self._sent[frame.number]
         self.pump()
         self._moved()
+
+    def _answered(self, jobs: tuple[Job, ...], frame: Frame) -> None:
+        if frame.kind is Kind.VECTORS:
+            each = _deliver(jobs, frame.body)
+            self._seconds_each = moving_mean(self._seconds_each, each)
+        else:
+            self._failed(jobs, _facts(frame))
 
     def _failed(self, jobs: tuple[Job, ...], facts: Mapping[str, JsonValue]) -> None:
         if len(jobs) > 1:
@@ -378,11 +384,21 @@ def _deliver(jobs: tuple[Job, ...], body: bytes) -> float:
         vectors, seconds = read_vectors(body)
     except BadFrame as error:
         raise WorkerLost(str(error)) from error
+    if len(vectors) != len(jobs):
+        message = f"{len(vectors)} vectors for {len(jobs)} texts"
+        raise WorkerLost(message)
     each = seconds / len(jobs)
     for job, vector in zip(jobs, vectors, strict=True):
         if not job.future.done():
             job.future.set_result((vector, each))
     return each
+
+
+def _facts(frame: Frame) -> dict[str, JsonValue]:
+    try:
+        return read_facts(frame.body)
+    except BadFrame as error:
+        raise WorkerLost(str(error)) from error
 
 
 def _traced(jobs: tuple[Job, ...]) -> list[Job]:
