@@ -323,18 +323,15 @@ class WorkerProcess:
             return
         sent = self._sent.get(frame.number)
         if sent is not None:
-            self._answered(sent.jobs, frame)
+            if frame.kind is Kind.VECTORS:
+                each = _deliver(sent.jobs, frame.body)
+                self._seconds_each = moving_mean(self._seconds_each, each)
+            else:
+                self._failed(sent.jobs, _facts(frame))
             # Not before: the batch of a worker that talks nonsense is tried elsewhere.
             del self._sent[frame.number]
         self.pump()
         self._moved()
-
-    def _answered(self, jobs: tuple[Job, ...], frame: Frame) -> None:
-        if frame.kind is Kind.VECTORS:
-            each = _deliver(jobs, frame.body)
-            self._seconds_each = moving_mean(self._seconds_each, each)
-        else:
-            self._failed(jobs, _facts(frame))
 
     def _failed(self, jobs: tuple[Job, ...], facts: Mapping[str, JsonValue]) -> None:
         if len(jobs) > 1:
