@@ -1,10 +1,10 @@
 """What telemetry costs: a request with and without it, a scrape, and history.
 
 Run ``python -m benchmarks.telemetry``. Requests are searches over real stores (with
-the small stand-in model), sent to one application without a socket; short rounds with
-and without metrics, traces and log lines follow each other. Times are CPU time, the
-best of all rounds: what other programs take away is not telemetry's. Two sets of rounds
-without it, compared in the same way, show what the method itself is unsure of.
+the small stand-in model) and a page that takes no work, sent to one application without
+a socket. Short blocks of requests with and without metrics, traces and log lines, in
+random order, make pairs; told is the median of the pairs' differences in CPU time, of
+all threads, with its 95 % interval. Writing the traces that were kept comes on top.
 """
 
 # ruff: noqa: SLF001  the parts of one layer are exchanged while it serves
@@ -12,7 +12,6 @@ without it, compared in the same way, show what the method itself is unsure of.
 import asyncio
 import contextlib
 import json
-import os
 import random
 import resource
 import statistics
@@ -20,20 +19,23 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
 from benchmarks.claims import Claim, report
+from cortex.bootstrap.observing import OPTIONS
 from cortex.bootstrap.process import build_edge
 from cortex.foundation.clock import SystemClock
 from cortex.service.http.middleware.access import Access
 from cortex.settings import Settings
 from cortex.storage.migrations import load_migrations
 from cortex.storage.observations.series import SqliteHistory
-from cortex.storage.sqlite import Database, DatabaseOptions
+from cortex.storage.observations.traces import SqliteTraces
+from cortex.storage.sqlite import Database
 from cortex.telemetry import tracing
 from cortex.telemetry.history.model import (
     Comparison,
@@ -47,12 +49,21 @@ from cortex.telemetry.history.question import Function, Question, ask
 from cortex.telemetry.tracing.sampling import Sampling
 from cortex.telemetry.tracing.tracer import Tracer
 
-ROUNDS = 150
-REQUESTS = 10
+PAIRS = 400
+BLOCK = 20
+"""Requests: short, as what else runs on the machine changes within milliseconds."""
+
+PAIRS_PER_FLUSH = 2
+"""As many requests as come in between two flushes at 20 a second."""
+
+PLAIN_PATH = "/docs"
 SCRAPES = 100
 SERIES = 4_000
 INSTANTS = 1_000
 SPANS = 20_000
+
+Request: TypeAlias = tuple[str, str, bytes]
+"""Method, path and body."""
 
 _SDK = """
 import json, sys, time
@@ -132,66 +143,144 @@ class Served:
 async def served(folder: Path) -> AsyncIterator[Served]:
     """Run an application over a home of its own, with a few memories."""
     settings = Settings(home=folder, fast_test=True, rate_limit_per_minute=1_000_000)
-    # Log lines are made and written, and nobody has to read them.
-    with contextlib.redirect_stderr(open(os.devnull, "w")):  # noqa: PTH123
+    folder.mkdir()
+    with (
+        (folder / "log.jsonl").open("w", buffering=1) as log,
+        contextlib.redirect_stderr(log),
+    ):
         app, config = build_edge(settings)
-    async with app.running():
-        one = Served(config.app)
-        items = [{"content": f"note {n} about tea and rivers"} for n in range(100)]
-        stored = await one.request(
-            "POST", "/memory", json.dumps({"items": items}).encode()
-        )
-        assert stored == 200, stored
-        yield one
+        async with app.running():
+            yield await filled(Served(config.app))
 
 
-async def block(one: Served) -> float:
-    """Return CPU microseconds a request, over one round."""
-    bodies = [
-        json.dumps({"query": f"rivers {n}", "top_k": 5}).encode()
-        for n in range(REQUESTS)
-    ]
-    began = time.process_time()
-    for body in bodies:
-        status = await one.request("POST", "/memory/search", body)
-        assert status == 200, status
-    return (time.process_time() - began) / REQUESTS * 1e6
+async def filled(one: Served) -> Served:
+    """Return the application with something to find."""
+    items = [{"content": f"note {n} about tea and rivers"} for n in range(100)]
+    body = json.dumps({"items": items}).encode()
+    stored = await one.request("POST", "/memory", body)
+    assert stored == 200, stored
+    return one
 
 
-async def requests_cost(folder: Path) -> tuple[float, float, float, float]:
-    """Return the cost of telemetry, of a log line alone, noise, and a request, in us.
+@contextlib.asynccontextmanager
+async def opened(path: Path) -> AsyncIterator[Database]:
+    """Open a file for observations as a server does."""
+    steps = load_migrations("cortex.storage.observations")
+    database = Database(path, clock=SystemClock(), options=OPTIONS, migrations=steps)
+    await database.open()
+    try:
+        yield database
+    finally:
+        await database.close()
 
-    One server, whose layer that observes requests is given silent parts in between.
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """Turns telemetry of a served application off and on again, between requests.
+
+    On is what a server does: every metric (those of use cases too), traces at the
+    default ratio, JSON lines to a file, and writing the kept traces.
     """
-    async with served(folder) as one:
-        await block(one)
+
+    layer: Access
+    log: object
+    tracer: Tracer
+    counted: dict[str, object]
+    traces: SqliteTraces
+
+    @classmethod
+    def of(cls, one: Served, traces: SqliteTraces) -> "Switch":
+        """Find the parts in the application."""
         layer = one.app.middleware_stack
         while not isinstance(layer, Access):
             layer = getattr(layer, "_app", None) or layer.app
-        real = (layer._log, layer._tracer, layer._metrics)
-        off = Tracer(SystemClock(), random.getrandbits, Sampling(enabled=False))
-        silent = (Silent(), off, Silent())
-        kinds = {
-            "on": real,
-            "off": silent,
-            "log": (real[0], off, Silent()),
-            "again": silent,
-        }
-        taken: dict[str, list[float]] = {kind: [] for kind in kinds}
-        for _ in range(ROUNDS):
-            for kind, parts in kinds.items():
-                layer._log, layer._tracer, layer._metrics = parts
-                taken[kind].append(await block(one))
-        layer._log, layer._tracer, layer._metrics = real
-        await scrapes(one)
-        best = {kind: min(times) for kind, times in taken.items()}
-        plain = best["off"]
+        counted = dict(vars(layer._metrics))
+        return cls(layer, layer._log, layer._tracer, counted, traces)
+
+    def turn(self, *, on: bool) -> None:
+        """Put the real parts in, or silent ones."""
+        layer, silent = self.layer, Silent()
+        never = Tracer(SystemClock(), random.getrandbits, Sampling(enabled=False))
+        layer._log = self.log if on else silent
+        layer._tracer = self.tracer if on else never
+        counted = self.counted if on else dict.fromkeys(self.counted, silent)
+        vars(layer._metrics).clear()
+        vars(layer._metrics).update(counted)
+        if not on:
+            layer._metrics.request = silent
+
+    async def flush(self) -> float:
+        """Write the traces kept since the last call; return its CPU microseconds."""
+        began = time.process_time()
+        if kept := self.tracer.take():
+            await self.traces.keep(kept)
+        return (time.process_time() - began) * 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """CPU microseconds a request: of telemetry with its 95 % interval, and without."""
+
+    added: float
+    low: float
+    high: float
+    plain: float
+
+    def told(self, name: str) -> str:
+        """Return it for a note."""
         return (
-            best["on"] - plain,
-            best["log"] - plain,
-            abs(best["again"] - plain),
-            plain,
+            f"{name} {self.added:.0f} ({self.low:.0f} to {self.high:.0f}) "
+            f"beside {self.plain:.0f} us"
         )
+
+
+async def block(one: Served, requests: Sequence[Request]) -> float:
+    """Return CPU microseconds a request, over one block."""
+    began = time.process_time()
+    for method, path, body in requests:
+        status = await one.request(method, path, body)
+        assert status == 200, status
+    return (time.process_time() - began) / len(requests) * 1e6
+
+
+async def cost(one: Served, requests: Sequence[Request], switch: Switch) -> Cost:
+    """Compare neighbouring blocks with and without, in an order drawn for each pair.
+
+    What else runs on the machine slows both of a pair alike; the median of their
+    differences keeps out what hits only one. Its interval is that of order statistics.
+    """
+    draw = random.Random(7)
+    added, plain, written = [], [], []
+    for pair in range(PAIRS):
+        taken = {}
+        for on in draw.sample((True, False), 2):
+            switch.turn(on=on)
+            taken[on] = await block(one, requests)
+        added.append(taken[True] - taken[False])
+        plain.append(taken[False])
+        if pair % PAIRS_PER_FLUSH == 0:
+            written.append(await switch.flush())
+    switch.turn(on=True)
+    added.sort()
+    writing = statistics.median(written) / (len(requests) * PAIRS_PER_FLUSH)
+    middle, reach = PAIRS // 2, round(0.98 * PAIRS**0.5)
+    bounds = (statistics.median(added), added[middle - reach], added[middle + reach])
+    return Cost(*(bound + writing for bound in bounds), statistics.median(plain))
+
+
+async def requests_cost(folder: Path) -> tuple[Cost, Cost]:
+    """Return what telemetry costs a search, and a request that does nothing."""
+    searches = [
+        ("POST", "/memory/search", json.dumps({"query": f"rivers {n}"}).encode())
+        for n in range(BLOCK)
+    ]
+    plain = [("GET", PLAIN_PATH, b"")] * BLOCK
+    async with served(folder) as one, opened(folder / "traces.db") as database:
+        switch = Switch.of(one, SqliteTraces(database, SystemClock()))
+        await block(one, searches)
+        found = await cost(one, searches, switch), await cost(one, plain, switch)
+        await scrapes(one)
+    return found
 
 
 SCRAPED: list[float] = []
@@ -242,12 +331,16 @@ def sdk_cost() -> tuple[float, float, float]:
 
 async def history_cost(folder: Path) -> tuple[float, float, float, float]:
     """Return ms to append an instant and to answer two questions, and MB on disk."""
-    options = DatabaseOptions(synchronous="NORMAL", secure_delete=False)
-    steps = load_migrations("cortex.storage.observations")
     path = folder / "telemetry.db"
+    async with opened(path) as database:
+        times = await history_times(database)
+        await database.checkpoint_truncate()
+        return *times, path.stat().st_size / 1e6
+
+
+async def history_times(database: Database) -> tuple[float, float, float]:
+    """Return ms to append an instant, and to answer two questions."""
     clock = SystemClock()
-    database = Database(path, clock=clock, options=options, migrations=steps)
-    await database.open()
     history = SqliteHistory(database, clock)
     now = clock.now() // 10 * 10
     run = Run("bench", now - 10 * INSTANTS)
@@ -278,30 +371,24 @@ async def history_cost(folder: Path) -> tuple[float, float, float, float]:
             assert await ask(history, question)
             best = min(best, time.process_time() - began)
         taken.append(best * 1e3)
-    await database.checkpoint_truncate()
-    size = path.stat().st_size / 1e6
-    await database.close()
-    return append_ms, taken[0], taken[1], size
+    return append_ms, taken[0], taken[1]
 
 
 async def main() -> bool:
     """Measure and tell."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        cost, log, noise, plain = await requests_cost(folder / "home")
+        search, page = await requests_cost(folder / "home")
         append_ms, hour_ms, instant_ms, size = await history_cost(folder)
     ours = span_cost()
     imported, grown, theirs = sdk_cost()
     p95 = statistics.quantiles(SCRAPED, n=20)[-1]
-    method = (
-        f"search {plain:.0f} us without; of it a log line {log:.0f} us; "
-        f"two without differ by {noise:.1f} us"
-    )
+    method = f"{search.told('search')}; {page.told('plain page')}; {PAIRS} pairs"
     return report(
         "telemetry",
         [
             Claim(
-                "telemetry_cpu", cost, "us/request", 80, True, plain,
+                "telemetry_cpu", search.added, "us/request", 80, True, search.plain,
                 "the same request without", method,
             ),
             Claim(

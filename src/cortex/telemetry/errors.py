@@ -13,7 +13,7 @@ from typing import Protocol
 
 from cortex.foundation.clock import Clock
 from cortex.telemetry import correlation
-from cortex.telemetry.logs import redact
+from cortex.telemetry.redaction import redact
 from cortex.telemetry.tracing import trace_ids
 
 FRAMES_MAX = 20

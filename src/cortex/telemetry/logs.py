@@ -1,27 +1,24 @@
 """Structured logs: one event a line, as JSON or for a console; never any content.
 
-A logger is an object that is handed on; nothing here is global. Secrets are masked by
-the name of their field and by their shape, mail addresses, telephone and card numbers
-by theirs; texts of users are replaced by their
-length, whatever field they come in.
+A logger is an object that is handed on; nothing here is global. What a line may hold
+is decided in ``cortex.telemetry.redaction``.
 """
 
 import logging
-import re
 import sys
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import IO, Any, Protocol, cast
+from typing import IO, Any, Protocol
 
 import orjson
 import structlog
-from structlog.typing import EventDict, Processor, WrappedLogger
 
 from cortex.foundation.clock import Clock
 from cortex.foundation.errors import ValidationError
 from cortex.telemetry import correlation
+from cortex.telemetry.redaction import masked, redacted
 from cortex.telemetry.tracing import trace_ids
 
 LEVELS: Mapping[str, int] = {
@@ -32,45 +29,6 @@ LEVELS: Mapping[str, int] = {
     "critical": logging.CRITICAL,
 }
 """Names accepted on the command line and in ``CORTEX_LOG_LEVEL``."""
-
-_MASK = "[redacted]"
-_PERSONAL_MASK = "[personal]"
-_SECRET_NAME = re.compile(
-    r"(?:^|_)(?:token|tokens|secret|password|passwd|authorization|cookie|api_?key|"
-    r"signing_key|private_key|credential|credentials)$",
-    re.IGNORECASE,
-)
-_PERSONAL_SHAPE = re.compile(
-    r"[A-Za-z0-9._%+\-]{1,64}@[A-Za-z0-9\-]{1,63}(?:\.[A-Za-z0-9\-]{1,63}){1,8}"
-    r"|(?<![\w.:\-])\+\d{1,3}[ .\-]?(?:\(?\d{1,4}\)?[ .\-]?){2,4}\d{2,4}(?![\w.])"
-    r"|(?<![\w.\-])(?:\d{4}[ \-]){3}\d{1,4}(?![\w.\-])"
-)
-"""Addresses of mail, telephone numbers in international form, numbers of cards."""
-
-_PERSONAL_HINT = re.compile(r"[@+]|\d{4}[ \-]\d{4}")
-"""What a text must hold for any of these; most have none and are not searched."""
-
-_PLAIN = re.compile(
-    r"[A-Za-z0-9./:{}]{0,256}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-)
-"""Words, paths, times and UUIDs: no secret looks so, and most texts do."""
-
-_SECRET_SHAPE = re.compile(
-    r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=\-]+"
-    r"|\b(?:sk|pk|ghp|xox[abp])[-_][A-Za-z0-9_\-]{16,}"
-    r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
-    r"|(?<=[?&]token=)[^&\s]+"
-)
-_CONTENT_NAMES = frozenset(
-    {"content", "text", "query", "prompt", "raw_output", "body", "messages", "items"}
-)
-
-
-_HARMLESS_NAMES = frozenset(
-    {"event", "method", "route", "path", "client", "subject", "request_id"}
-    | {"error_code", "logger", "code", "loop", "exception"}
-)
-"""Names on most lines, which need not be searched for the names of secrets."""
 
 
 class Logger(Protocol):
@@ -114,6 +72,9 @@ OnError = Callable[[BaseException, str], None]
 """Told of each error that is logged with its exception, and where it was met."""
 
 
+Facts = dict[str, Any]
+
+
 def build_logger(
     options: LogOptions,
     clock: Clock,
@@ -121,20 +82,85 @@ def build_logger(
     on_error: OnError | None = None,
 ) -> Logger:
     """Return a logger that writes to ``stream`` (standard error by default)."""
-    processors: list[Processor] = [
-        _traceback(on_error),
-        _redact,
-        structlog.processors.add_log_level,
-        _stamp(options, clock),
-        _json if options.json else _console(),
-    ]
-    logger = structlog.wrap_logger(
-        structlog.WriteLogger(cast("Any", stream or sys.stderr)),
-        processors=processors,
-        wrapper_class=structlog.make_filtering_bound_logger(_level(options.level)),
-        cache_logger_on_first_use=True,
-    )
-    return cast("Logger", logger)
+    return _Lines(options, clock, stream or sys.stderr, on_error)
+
+
+class _Lines:
+    """Makes a line of each event, and writes it at once.
+
+    Every request is a line: a chain of processors, each called with a dict of its own,
+    would cost more than all the rest of telemetry.
+    """
+
+    def __init__(
+        self,
+        options: LogOptions,
+        clock: Clock,
+        stream: IO[str],
+        on_error: OnError | None,
+    ) -> None:
+        self._level = _level(options.level)
+        self._clock = clock
+        self._stream = stream
+        self._on_error = on_error
+        self._second, self._written = 0, "1970-01-01T00:00:00"
+        self._rendered = _json(options) if options.json else _console(options.brand)
+
+    def debug(self, event: str, /, **fields: Any) -> None:
+        if self._level <= logging.DEBUG:
+            self._tell("debug", event, fields)
+
+    def info(self, event: str, /, **fields: Any) -> None:
+        if self._level <= logging.INFO:
+            self._tell("info", event, fields)
+
+    def warning(self, event: str, /, **fields: Any) -> None:
+        if self._level <= logging.WARNING:
+            self._tell("warning", event, fields)
+
+    def error(self, event: str, /, **fields: Any) -> None:
+        if self._level <= logging.ERROR:
+            self._tell("error", event, fields)
+
+    def critical(self, event: str, /, **fields: Any) -> None:
+        self._tell("critical", event, fields)
+
+    def _tell(self, level: str, event: str, fields: Facts) -> None:
+        if "exc_info" in fields:
+            self._unfold(level, fields)
+        facts = {"event": masked(event), **redacted(fields)}
+        facts["level"] = level
+        facts["timestamp"] = self._timestamp()
+        current = correlation.current()
+        if current:
+            facts.setdefault("correlation_id", masked(current))
+        ids = trace_ids()
+        if ids is not None:
+            facts["trace_id"], facts["span_id"] = ids
+        self._stream.write(self._rendered(facts) + "\n")
+        self._stream.flush()
+
+    def _timestamp(self) -> str:
+        now = self._clock.now()
+        second = int(now)
+        if second != self._second:
+            moment = datetime.fromtimestamp(second, UTC)
+            self._second, self._written = second, f"{moment:%Y-%m-%dT%H:%M:%S}"
+        return f"{self._written}.{int((now - second) * 1000):03d}+00:00"
+
+    def _unfold(self, level: str, fields: Facts) -> None:
+        """Replace ``exc_info`` by the traceback, and tell of an error."""
+        given = fields.pop("exc_info")
+        if not given:
+            return
+        error = given
+        if not isinstance(given, BaseException):
+            error = (given if isinstance(given, tuple) else sys.exc_info())[1]
+        if error is None:
+            return
+        fields["exception"] = "".join(traceback.format_exception(error))
+        if self._on_error is not None and level == "error":
+            self._on_error(error, str(fields.get("route") or fields.get("loop") or ""))
 
 
 class StdlibBridge(logging.Handler):
@@ -172,113 +198,42 @@ def _level(name: str) -> int:
         raise ValidationError(message, field="log_level") from None
 
 
-def _stamp(options: LogOptions, clock: Clock) -> Processor:
-    def stamp(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
-        moment = datetime.fromtimestamp(clock.now(), UTC)
-        event["timestamp"] = moment.isoformat(timespec="milliseconds")
-        event["service"] = options.service
-        event["version"] = options.version
-        event["brand"] = options.brand
-        current = correlation.current()
-        if current:
-            event.setdefault("correlation_id", _masked(current))
-        ids = trace_ids()
-        if ids is not None:
-            event["trace_id"], event["span_id"] = ids
-        return event
-
-    return stamp
-
-
-def _traceback(on_error: OnError | None) -> Processor:
-    def tell(_logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
-        given = event.pop("exc_info", None)
-        if not given:
-            return event
-        if isinstance(given, BaseException):
-            error: BaseException | None = given
-        else:
-            error = (given if isinstance(given, tuple) else sys.exc_info())[1]
-        if error is not None:
-            event["exception"] = "".join(traceback.format_exception(error))
-            if on_error is not None and name == "error":
-                on_error(error, str(event.get("route") or event.get("loop") or ""))
-        return event
-
-    return tell
-
-
-def _redact(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
-    # Plain words under harmless names are most of a line: a call less for each.
-    plain, harmless = _PLAIN.fullmatch, _HARMLESS_NAMES
-    return {
-        key: value
-        if type(value) is str and key in harmless and plain(value) is not None
-        else redact(key, value)
-        for key, value in event.items()
+def _json(options: LogOptions) -> Callable[[Facts], str]:
+    """Return what writes facts as JSON, with the same fields at the end of each."""
+    always = {
+        "service": options.service,
+        "version": options.version,
+        "brand": options.brand,
     }
+    tail = "," + orjson.dumps(always).decode()[1:]
+
+    def rendered(facts: Facts) -> str:
+        try:
+            line = orjson.dumps(facts, option=orjson.OPT_NON_STR_KEYS)
+        except TypeError:
+            line = orjson.dumps(_printable(facts), option=orjson.OPT_NON_STR_KEYS)
+        return line[:-1].decode() + tail
+
+    return rendered
 
 
-def redact(name: str, value: object) -> object:
-    """Return ``value`` as it may be shown under ``name``."""
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    if name in _HARMLESS_NAMES:
-        return _redact_within(name, value)
-    if _SECRET_NAME.search(name):
-        return _MASK
-    if name in _CONTENT_NAMES:
-        return f"[{len(value)} long]" if hasattr(value, "__len__") else _MASK
-    return _redact_within(name, value)
-
-
-def _redact_within(name: str, value: object) -> object:
-    if isinstance(value, str):
-        return _masked(value)
-    if isinstance(value, Mapping):
-        return {str(key): redact(str(key), item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [redact(name, item) for item in value]
-    return _masked(str(value))
-
-
-def _masked(text: str) -> str:
-    if _PLAIN.fullmatch(text) is not None:
-        return text
-    text = _SECRET_SHAPE.sub(_MASK, text)
-    if _PERSONAL_HINT.search(text) is None:
-        return text
-    return _PERSONAL_SHAPE.sub(_PERSONAL_MASK, text)
-
-
-def _json(_logger: WrappedLogger, _name: str, event: EventDict) -> str:
-    try:
-        return orjson.dumps(event, option=orjson.OPT_NON_STR_KEYS).decode()
-    except TypeError:
-        return orjson.dumps(_printable(event), option=orjson.OPT_NON_STR_KEYS).decode()
-
-
-def _printable(event: Mapping[str, Any]) -> dict[str, Any]:
+def _printable(facts: Mapping[str, Any]) -> Facts:
     """Replace lone surrogates, which JSON cannot carry."""
     return {
         key: value.encode("utf-8", "backslashreplace").decode()
         if isinstance(value, str)
         else value
-        for key, value in event.items()
+        for key, value in facts.items()
     }
 
 
-def _console() -> Callable[[WrappedLogger, str, EventDict], str]:
+def _console(brand: str) -> Callable[[Facts], str]:
+    """Return what writes facts for a person."""
     renderer = structlog.dev.ConsoleRenderer(colors=False)
 
-    def render(logger: WrappedLogger, name: str, event: EventDict) -> str:
-        exception = event.pop("exception", "")
-        shown = {
-            key: value
-            for key, value in event.items()
-            if key not in {"service", "version"}
-        }
-        line = renderer(logger, name, shown)
+    def rendered(facts: Facts) -> str:
+        exception = facts.pop("exception", "")
+        line = str(renderer(None, "", facts | {"brand": brand}))
         return f"{line}\n{exception}" if exception else line
 
-    return render
+    return rendered

@@ -182,6 +182,7 @@ class Metrics:
         )
 
     def _declare_objectives(self) -> None:
+        self._of_kind: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._observe: Callable[[str, int, float], None] = _ignore
         self._objectives = _Objectives()
         self.registry.register(self._objectives)
@@ -264,11 +265,18 @@ class Metrics:
     def request(self, sample: RequestSample, trace_id: str = "") -> None:
         """Count one finished request; ``trace_id`` names a trace that shows it."""
         self._observe(sample.route, sample.status, sample.seconds)
-        status = f"{sample.status // 100}xx"
-        labels = (sample.route, sample.method, status)
-        self._requests.labels(*labels).inc()
-        exemplar = {"trace_id": trace_id} if trace_id else None
-        self._request_seconds.labels(*labels).observe(sample.seconds, exemplar)
+        kind = (sample.route, sample.method, sample.status // 100)
+        requests, seconds = self._of_kind.get(kind) or self._labelled(kind)
+        requests.inc()
+        seconds.observe(sample.seconds, {"trace_id": trace_id} if trace_id else None)
+
+    def _labelled(self, kind: tuple[str, str, int]) -> tuple[Counter, Histogram]:
+        """Return the counters of such requests, and remember them: kinds are few."""
+        route, method, hundreds = kind
+        labels = (route, method, f"{hundreds}xx")
+        found = self._requests.labels(*labels), self._request_seconds.labels(*labels)
+        self._of_kind[kind] = found
+        return found
 
     def render(self) -> bytes:
         """Return this process' metrics in the Prometheus text format."""

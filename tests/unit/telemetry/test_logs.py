@@ -7,7 +7,8 @@ import pytest
 
 from cortex.foundation.errors import ValidationError
 from cortex.telemetry import correlation
-from cortex.telemetry.logs import LogOptions, build_logger, redact, route_stdlib
+from cortex.telemetry.logs import LogOptions, build_logger, route_stdlib
+from cortex.telemetry.redaction import redact
 from cortex.testing.memory import VirtualClock
 
 

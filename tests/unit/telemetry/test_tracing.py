@@ -125,13 +125,14 @@ async def test_who_leaves_is_no_error(clock):
 def test_the_ratio_keeps_its_part_and_says_for_how_many_it_stands():
     draw = random.Random(3)
     ids = [f"{draw.getrandbits(128):032x}" for _ in range(20_000)]
-    kept = [one for one in ids if by_ratio(one, 0.1)]
+    kept = [one for one in ids if by_ratio(0.1)(one)]
     assert 0.09 < len(kept) / len(ids) < 0.11
-    verdict = decide(Ended(kept[0], 0.0, failed=False, asked_for=False), Sampling())
+    facts = Ended(0.0, failed=False, asked_for=False, drawn=True)
+    verdict = decide(facts, Sampling())
     assert verdict.reason is Reason.RATIO
     assert verdict.weight == pytest.approx(10)
     # Who keeps more keeps at least what others keep: their traces are whole.
-    assert all(by_ratio(one, 0.5) for one in kept)
+    assert all(by_ratio(0.5)(one) for one in kept)
 
 
 def test_the_part_of_an_event_is_kept_with_its_slow_request(clock):

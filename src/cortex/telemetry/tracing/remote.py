@@ -50,6 +50,7 @@ class RemoteWork:
         if self._span is not None:
             self._span.__exit__(kind, error, traceback)
             self.records = self._span.trace.records(self._span)
+            self._span.trace.forget()
 
 
 def written(records: Sequence[SpanRecord]) -> list[JsonValue]:

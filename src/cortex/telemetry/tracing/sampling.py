@@ -1,5 +1,6 @@
 """Which traces are kept: decided at their end, and alike in all processes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from cortex.telemetry.tracing.model import Reason
@@ -34,16 +35,16 @@ class Ended:
     """What the decision is made from.
 
     Attributes:
-        trace_id: 32 hexadecimal digits.
         seconds: how long it took.
         failed: it raised, or answered with a status of 500 or more.
         asked_for: the caller's own sampler keeps this trace.
+        drawn: its id is among those that the ratio keeps.
     """
 
-    trace_id: str
     seconds: float
     failed: bool
     asked_for: bool
+    drawn: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +67,20 @@ def decide(ended: Ended, sampling: Sampling) -> Verdict | None:
         return Verdict(Reason.SLOW, 1.0)
     if ended.asked_for:
         return Verdict(Reason.CALLER, 1.0)
-    if by_ratio(ended.trace_id, sampling.ratio):
+    if ended.drawn:
         return Verdict(Reason.RATIO, 1.0 / sampling.ratio)
     return None
 
 
-def by_ratio(trace_id: str, ratio: float) -> bool:
-    """Return whether the ratio keeps this trace; the same wherever it is asked.
+def by_ratio(ratio: float) -> Callable[[str], bool]:
+    """Return what tells whether the ratio keeps a trace; the same in all processes.
 
     OpenTelemetry's consistent probability sampling: the last 56 bits of a trace id
     are random, and those above a threshold are kept.
     """
     rejected: int = round((1.0 - ratio) * 16.0**_RANDOM_DIGITS)
-    return int(trace_id[-_RANDOM_DIGITS:], 16) >= rejected
+
+    def keeps(trace_id: str) -> bool:
+        return int(trace_id[-_RANDOM_DIGITS:], 16) >= rejected
+
+    return keeps

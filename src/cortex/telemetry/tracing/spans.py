@@ -33,10 +33,9 @@ class Trace:
         "bits",
         "caller",
         "clock",
+        "drawn",
         "dropped",
         "ended",
-        "epoch",
-        "likely",
         "trace_id",
     )
 
@@ -47,11 +46,10 @@ class Trace:
         self.clock = clock
         self.bits = bits
         self.asked_for = False
-        self.likely = False
+        self.drawn = False
         self.ended: list[Span] = []
         self.adopted: list[SpanRecord] = []
         self.dropped = 0
-        self.epoch = clock.now() - clock.monotonic()
 
     def add(self, span: "Span") -> None:
         """Keep a span that has ended."""
@@ -68,18 +66,23 @@ class Trace:
 
     def records(self, top: "Span") -> tuple[SpanRecord, ...]:
         """Return all spans, the outermost last."""
-        inner = (span.record() for span in self.ended if span is not top)
-        return (*self.adopted, *inner, top.record())
+        epoch = self.clock.now() - self.clock.monotonic()
+        inner = (span.record(epoch) for span in self.ended if span is not top)
+        return (*self.adopted, *inner, top.record(epoch))
+
+    def forget(self) -> None:
+        """Let the spans go, which know their trace: no rings for the collector."""
+        self.ended.clear()
 
 
 class Span:
     """A part of a trace; entered and left once."""
 
     __slots__ = (
+        "_number",
         "attributes",
         "error",
         "name",
-        "number",
         "parent",
         "seconds",
         "started",
@@ -98,7 +101,7 @@ class Span:
         self.parent = parent
         self.name = name
         self.attributes = attributes
-        self.number = trace.bits(64) or 1
+        self._number = 0
         self.error = ""
         self.started = 0.0
         self.seconds = 0.0
@@ -138,24 +141,26 @@ class Span:
 
     @property
     def span_id(self) -> str:
-        """Return 16 hexadecimal digits."""
-        return f"{self.number:016x}"
+        """Return 16 hexadecimal digits; drawn when first asked for, few ever are."""
+        if not self._number:
+            self._number = self.trace.bits(64) or 1
+        return f"{self._number:016x}"
 
     @property
     def traceparent(self) -> str:
         """Return the header that continues the trace elsewhere."""
-        flags = "01" if self.trace.likely else "00"
-        return f"00-{self.trace.trace_id}-{self.number:016x}-{flags}"
+        flags = "01" if self.trace.asked_for or self.trace.drawn else "00"
+        return f"00-{self.trace.trace_id}-{self.span_id}-{flags}"
 
-    def record(self) -> SpanRecord:
-        """Return what is kept of it."""
+    def record(self, epoch: float) -> SpanRecord:
+        """Return what is kept of it; ``epoch`` is when the monotonic clock began."""
         parent = self.trace.caller if self.parent is None else self.parent.span_id
         return SpanRecord(
             self.trace.trace_id,
             self.span_id,
             parent,
             self.name,
-            self.trace.epoch + self.started,
+            epoch + self.started,
             self.seconds,
             self.error,
             self.attributes,

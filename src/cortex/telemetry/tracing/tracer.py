@@ -86,6 +86,7 @@ class Tracer:
         self._clock = clock
         self._bits = bits
         self._sampling = sampling
+        self._drawn = by_ratio(sampling.ratio)
         self._kept: deque[TraceRecord] = deque()
         self._remembered: OrderedDict[str, None] = OrderedDict()
         self.dropped_traces = 0
@@ -104,30 +105,35 @@ class Tracer:
         parent = came.parent_id if came else ""
         trace = Trace(trace_id, parent, self._clock, self._bits)
         trace.asked_for = came is not None and came.sampled
-        trace.likely = trace.asked_for or by_ratio(trace_id, self._sampling.ratio)
+        trace.drawn = self._drawn(trace_id)
         return Root(self, trace, name)
 
     def ended(self, root: Root) -> None:
-        """Decide about a trace that has ended; how long a stream ran tells nothing."""
+        """Decide about a trace that has ended, and forget its spans."""
         trace = root.trace
-        if root.endless and not root.error:
-            return
-        facts = Ended(trace.trace_id, root.seconds, bool(root.error), trace.asked_for)
-        verdict = decide(facts, self._sampling)
-        if verdict is None and trace.trace_id in self._remembered:
-            # A later part, such as an event's, of what was kept for its slowness.
-            verdict = Verdict(Reason.CALLER, 1.0)
-        root.verdict = verdict
-        if verdict is None:
-            return
-        records = trace.records(root)
-        self._keep(TraceRecord(records, verdict.reason, verdict.weight, trace.dropped))
+        root.verdict = verdict = self._verdict(root)
+        if verdict is not None:
+            told = trace.records(root)
+            self._keep(TraceRecord(told, verdict.reason, verdict.weight, trace.dropped))
+        trace.forget()
 
     def take(self) -> list[TraceRecord]:
         """Return the traces kept since the last call, and forget them here."""
         taken = list(self._kept)
         self._kept.clear()
         return taken
+
+    def _verdict(self, root: Root) -> Verdict | None:
+        trace = root.trace
+        if root.endless and not root.error:
+            return None  # how long a stream ran tells nothing
+        failed = bool(root.error)
+        facts = Ended(root.seconds, failed, trace.asked_for, trace.drawn)
+        verdict = decide(facts, self._sampling)
+        if verdict is None and trace.trace_id in self._remembered:
+            # A later part, such as an event's, of what was kept for its slowness.
+            return Verdict(Reason.CALLER, 1.0)
+        return verdict
 
     def _keep(self, record: TraceRecord) -> None:
         if len(self._kept) >= KEPT_TRACES_MAX:

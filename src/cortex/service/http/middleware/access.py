@@ -4,7 +4,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cortex.foundation.clock import Clock
 from cortex.service.http.caller import EVENT_STREAM
-from cortex.service.http.record import OPEN_PATHS, record_of, route_of
+from cortex.service.http.record import OPEN_PATHS, RequestRecord, record_of, route_of
 from cortex.telemetry.logs import Logger
 from cortex.telemetry.metrics import Metrics, RequestSample
 from cortex.telemetry.tracing.model import Attribute
@@ -54,22 +54,17 @@ class Access:
                 try:
                     await self._app(scope, receive, send)
                 finally:
-                    sample = self._sample(scope, self._clock.monotonic() - started)
-                    _describe(root, scope, sample)
-                    self._tell(scope, sample)
+                    seconds = self._clock.monotonic() - started
+                    sample = _sample(scope, record, seconds)
+                    _describe(root, record, sample)
+                    self._tell(scope, record, sample)
         finally:
             if record.leave is not None:
                 record.leave()
             self._metrics.requests_in_flight.dec()
             self._metrics.request(sample, root.kept_id)
 
-    def _sample(self, scope: Scope, seconds: float) -> RequestSample:
-        method = scope["method"] if scope["method"] in _KNOWN_METHODS else "OTHER"
-        status = record_of(scope).status or _ABORTED
-        return RequestSample(route_of(scope), method, status, seconds)
-
-    def _tell(self, scope: Scope, sample: RequestSample) -> None:
-        record = record_of(scope)
+    def _tell(self, scope: Scope, record: RequestRecord, sample: RequestSample) -> None:
         if record.error_code:
             self._metrics.errors.labels(record.error_code).inc()
         client = scope.get("client")
@@ -89,9 +84,15 @@ class Access:
         )
 
 
-def _describe(root: Root | NoRoot, scope: Scope, sample: RequestSample) -> None:
+def _sample(scope: Scope, record: RequestRecord, seconds: float) -> RequestSample:
+    method = scope["method"] if scope["method"] in _KNOWN_METHODS else "OTHER"
+    return RequestSample(route_of(scope), method, record.status or _ABORTED, seconds)
+
+
+def _describe(
+    root: Root | NoRoot, record: RequestRecord, sample: RequestSample
+) -> None:
     """Name the trace's outermost span as OpenTelemetry's conventions do."""
-    record = record_of(scope)
     root.name = f"{sample.method} {sample.route}"
     root.endless = sample.route == EVENT_STREAM
     attributes: dict[str, Attribute] = {
