@@ -21,7 +21,7 @@ settings.register_profile(
 )
 settings.load_profile("shared")
 
-START_SECONDS_MAX = 30.0
+START_SECONDS_MAX = 120.0
 
 
 @dataclass
@@ -36,7 +36,7 @@ class RunningServer:
     client: httpx.Client = field(init=False)
 
     def __post_init__(self) -> None:
-        self.client = httpx.Client(base_url=self.url, timeout=30, verify=self.verify)
+        self.client = httpx.Client(base_url=self.url, timeout=60, verify=self.verify)
 
     def stop(self, number: int = signal.SIGTERM, timeout: float = 40) -> int:
         """Send a signal and return the exit status."""

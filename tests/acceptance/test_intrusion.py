@@ -23,7 +23,7 @@ def bearer(token, address="203.0.113.5"):
 
 def entries(http, kind):
     """Wait until the ledger holds entries of a type; return them."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         page = http.get("/audit/entries", params={"limit": 100}, headers=bearer(CHIEF))
         found = [e for e in page.json()["entries"] if kind in json.dumps(e)]

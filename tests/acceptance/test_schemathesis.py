@@ -37,7 +37,7 @@ checks.negative_data_rejection.enabled = false
 """
 
 REQUESTS_PER_MINUTE = "1000000"
-SECONDS_MAX = 900 if HEAVY else 150
+SECONDS_MAX = 900 if HEAVY else 400
 
 
 def fuzzed(url, folder, *flags):

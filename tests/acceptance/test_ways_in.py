@@ -133,7 +133,7 @@ def test_a_token_issued_on_the_command_line_works_and_is_revoked(serve):
     assert server.client.post("/memory", json=ITEM, headers=bearer).status_code == 200
     assert server.files_holding(value) == []
     assert cortex("revoke", issued["id"]).returncode == 0
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while server.client.get("/memory", headers=bearer).status_code != 401:
         assert time.monotonic() < deadline, "revoked, and still let in"
         time.sleep(0.1)

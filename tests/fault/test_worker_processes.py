@@ -81,7 +81,7 @@ async def running(
         pool.close(5)
 
 
-async def until(true: Callable[[], bool], seconds: float = 20) -> float:
+async def until(true: Callable[[], bool], seconds: float = 60) -> float:
     """Wait until it is true; return the seconds that took."""
     started = time.monotonic()
     while not true():

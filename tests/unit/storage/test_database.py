@@ -241,7 +241,7 @@ async def test_listeners_hear_commits(database: Database) -> None:
     heard = threading.Semaphore(0)
     undo = database.on_commit(heard.release)
     await database.write(add("a"))
-    assert await asyncio.to_thread(heard.acquire, timeout=5)
+    assert await asyncio.to_thread(heard.acquire, timeout=60)
     undo()
     await database.write(add("b"))
     assert not heard.acquire(blocking=False)
