@@ -4,7 +4,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -86,6 +86,11 @@ def report(name: str, claims: Iterable[Claim], detail: object = None) -> bool:
     }
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(kept, indent=1, default=str) + "\n", encoding="utf-8")
+    return show(found)
+
+
+def show(found: Sequence[Claim]) -> bool:
+    """Print the claim lines and tell whether all hold."""
     print("\nCLAIM value unit baseline ratio goal ok|short")
     for claim in found:
         print(claim.line())

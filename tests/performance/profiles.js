@@ -39,7 +39,7 @@ function arriving(startRate, stages, startTime) {
     executor: 'ramping-arrival-rate',
     startRate,
     timeUnit: short ? '1s' : `${Math.round(1000 * shape.requests)}ms`,
-    preAllocatedVUs: PROFILE === 'full' ? 100 : 20,
+    preAllocatedVUs: { full: 100, steady: 200 }[PROFILE] || 20,
     maxVUs: PROFILE === 'steady' ? 1000 : 200,
     gracefulStop: '30s',
     startTime: startTime || '0s',
