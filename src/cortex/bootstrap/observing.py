@@ -1,5 +1,6 @@
 """What observes a process: its tracer, and the file that history is kept in."""
 
+import asyncio
 import os
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
@@ -19,10 +20,12 @@ from cortex.storage.observations.errors import SqliteErrors
 from cortex.storage.observations.series import SqliteHistory
 from cortex.storage.observations.traces import SqliteTraces
 from cortex.storage.sqlite import Database, DatabaseOptions
+from cortex.telemetry.dsn import parse_dsn
 from cortex.telemetry.history.model import Run
 from cortex.telemetry.history.sampler import Sampler
 from cortex.telemetry.host import HostCollector, LoopLag
 from cortex.telemetry.observations import Export, Observations
+from cortex.telemetry.sentry import Origin, SentrySender, Told
 from cortex.telemetry.tracing.model import Attribute
 from cortex.telemetry.tracing.otlp import OtlpExporter
 from cortex.telemetry.tracing.sampling import Sampling
@@ -34,6 +37,11 @@ FILE = "telemetry.db"
 
 EXPORT_SECONDS_MAX = 5.0
 """A collector that takes longer costs the traces it was sent, nobody else."""
+
+LAST_ERRORS_SECONDS = 2.0
+"""How long a stop waits for the last errors to be sent."""
+
+EVENT_ID_BYTES = 16
 
 READER_THREADS = 1
 """Few read history, and none of them is in a hurry."""
@@ -75,6 +83,7 @@ class Observing:
         )
         self.observed = Observed(self.history, traces, errors, clock)
         self._http = httpx.AsyncClient(timeout=EXPORT_SECONDS_MAX)
+        self._sentry = self._sender(settings)
         self._observations = Observations(
             tools.tracer,
             tools.errors,
@@ -83,6 +92,7 @@ class Observing:
             clock,
             tools.metrics,
             self._export(settings),
+            None if self._sentry is None else self._sentry.offer,
         )
         self._lag = LoopLag(clock, tools.metrics.loop_lag.observe)
         tools.metrics.registry.register(HostCollector(settings.home_folder))
@@ -99,11 +109,13 @@ class Observing:
         return (
             opened("observations", self._open, self._database.close),
             opened("trace-export", _nothing, self._http.aclose),
+            opened("last-errors", _nothing, self._send_last),
             opened("last-observations", _nothing, self._flush),
             self._loop("metrics-history", self._sampler.run),
             self._loop("observations", self._observations.run),
             self._loop("event-loop-lag", self._lag.run),
             *self._workers(),
+            *self._reporting(),
         )
 
     def _export(self, settings: Settings) -> Export | None:
@@ -125,6 +137,40 @@ class Observing:
         except httpx.HTTPError as error:
             raise ConnectionError(type(error).__name__) from error
         return answer.status_code
+
+    def _sender(self, settings: Settings) -> SentrySender | None:
+        """Return what sends errors to Sentry; None where no project is named."""
+        if settings.sentry_dsn is None:
+            return None
+        return SentrySender(
+            parse_dsn(settings.sentry_dsn.get_secret_value()),
+            Origin(cortex.__version__, settings.env.value),
+            self._tell,
+            self._tools.clock,
+            lambda: secrets.token_hex(EVENT_ID_BYTES),
+        )
+
+    async def _tell(self, url: str, body: bytes, headers: Mapping[str, str]) -> Told:
+        """Send an envelope; nobody reads what the answer holds."""
+        sent = self._http.stream("POST", url, content=body, headers=dict(headers))
+        try:
+            async with asyncio.timeout(EXPORT_SECONDS_MAX), sent as answer:
+                return Told(answer.status_code, dict(answer.headers))
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise ConnectionError(type(error).__name__) from error
+
+    def _reporting(self) -> tuple[Component, ...]:
+        sender = self._sentry
+        return () if sender is None else (self._loop("error-report", sender.run),)
+
+    async def _send_last(self) -> None:
+        if self._sentry is None:
+            return
+        try:
+            async with asyncio.timeout(LAST_ERRORS_SECONDS):
+                await self._sentry.flush()
+        except TimeoutError:
+            self._tools.log.warning("errors not sent", to="sentry")
 
     def _workers(self) -> tuple[Component, ...]:
         workers = self._tools.workers

@@ -8,17 +8,23 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from time import perf_counter
 from urllib.parse import urlsplit
 
+import httpx
+
+import cortex
 from cortex.cli.command import START_HINT
 from cortex.foundation.clock import SystemClock
-from cortex.foundation.errors import CortexError
+from cortex.foundation.errors import CortexError, ValidationError
 from cortex.foundation.garbage import THRESHOLDS
 from cortex.inference.backends.bundled import open_bundled
 from cortex.settings import Environment, Settings, load_with_secrets
 from cortex.storage.sqlite import Database
+from cortex.telemetry.dsn import parse_dsn
+from cortex.telemetry.sentry import Origin, headers
 from cortex_client import CortexClientSync
 from cortex_client.errors import ConnectionError as NoAnswer
 from cortex_client.errors import CortexError as ClientError
@@ -67,7 +73,10 @@ def examine(url: str | None) -> list[Finding]:
         lambda: check_server(url or _address(settings), wanted=url is not None),
         lambda: check_housekeeping(url or _address(settings)),
     )
-    return findings + [check() for check in checks]
+    findings += [check() for check in checks]
+    if settings.sentry_dsn is not None:
+        findings.append(check_sentry(settings.sentry_dsn.get_secret_value()))
+    return findings
 
 
 def check_python() -> Finding:
@@ -205,6 +214,27 @@ def check_housekeeping(url: str) -> Finding:
         f"{facts.get('leftovers_removed')} leftovers removed",
         "" if megabytes < RESIDENT_MB_MAX else "Start it again, and report this.",
     )
+
+
+def check_sentry(dsn: str) -> Finding:
+    """Does the Sentry project take envelopes? An empty one makes no event there."""
+    hint = "Errors are kept here all the same: cortex perf errors."
+    try:
+        project = parse_dsn(dsn)
+    except ValidationError as error:
+        return Finding("sentry", "fail", error.message, error.hint)
+    told = headers(project, Origin(cortex.__version__, ""))
+    try:
+        answer = httpx.post(
+            project.url, content=b"{}\n", headers=told, timeout=ANSWER_SECONDS_MAX
+        )
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        detail = f"cannot reach {project.url}: {error or type(error).__name__}"
+        return Finding("sentry", "warn", detail, hint)
+    if answer.is_success or answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+        return Finding("sentry", "ok", f"{project.url} takes errors")
+    detail = f"{project.url} answers {answer.status_code}: is the key the project's?"
+    return Finding("sentry", "warn", detail, hint)
 
 
 def collector_plan() -> str:

@@ -186,6 +186,7 @@ class Settings(BaseSettings):
         None, description="Redis for hot state shared by processes; in memory without."
     )
     events_url: SecretStr | None = Field(None, description="NATS or Redis for events.")
+    sentry_dsn: SecretStr | None = Field(None, description="Sentry project for errors.")
     databases: dict[str, Path] = Field(
         default_factory=dict, description="SQLite files shown under /db, by name."
     )

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from cortex.foundation.errors import ValidationError
 from cortex.security.tokens import TokenRecord
+from cortex.settings.described import is_secret_reference
 from cortex.settings.errors import ConfigurationError
+from cortex.telemetry.dsn import parse_dsn
 
 if TYPE_CHECKING:
     from cortex.settings import Settings
@@ -24,6 +26,12 @@ def faults(settings: "Settings") -> Iterator[str]:
         settings.signing_key_bytes()
     except ConfigurationError as error:
         yield str(error)
+    dsn = settings.sentry_dsn
+    if dsn is not None and not is_secret_reference(dsn.get_secret_value()):
+        try:
+            parse_dsn(dsn.get_secret_value())
+        except ValidationError as error:
+            yield str(error)
 
 
 def production_faults(settings: "Settings") -> Iterator[str]:

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from cortex.foundation.clock import Clock
-from cortex.telemetry.errors import ErrorCollector, ErrorStore
+from cortex.telemetry.errors import ErrorCollector, ErrorGroup, ErrorStore
 from cortex.telemetry.metrics import Metrics
 from cortex.telemetry.tracing.model import TraceRecord
 from cortex.telemetry.tracing.ports import TraceStore
@@ -16,6 +16,9 @@ FLUSH_SECONDS = 2.0
 
 Export = Callable[[Sequence[TraceRecord]], Awaitable[None]]
 """Sends kept traces elsewhere; must not raise for what lies there."""
+
+Report = Callable[[Sequence[ErrorGroup]], None]
+"""Tells of errors elsewhere; takes them without waiting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ class Observations:
     clock: Clock
     metrics: Metrics
     export: Export | None = None
+    report: Report | None = None
 
     async def run(self) -> None:
         """Write every few seconds, until cancelled."""
@@ -47,4 +51,6 @@ class Observations:
                 await self.export(traces)
         groups = self.collector.take()
         if groups:
+            if self.report is not None:
+                self.report(groups)
             await self.errors.add(groups)

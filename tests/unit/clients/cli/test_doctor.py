@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sentry_sdk.envelope import Envelope
 
 from cortex.cli.checkup import FREE_BYTES_COMFORT, FREE_BYTES_MIN, judge_free
 
@@ -130,6 +131,32 @@ def test_settings_are_judged(doctor: Any, environ: Any, status: str, told: str):
 )
 def test_room_on_the_disk(free: int, status: str):
     assert judge_free(free).status == status
+
+
+@pytest.mark.parametrize(
+    ("status", "found", "told"),
+    [(200, "ok", "takes errors"), (429, "ok", "takes errors"), (403, "warn", "403")],
+)
+def test_a_sentry_project_is_asked_with_an_empty_envelope(
+    doctor: Any, server: Any, reply: Any, status: int, found: str, told: str
+):
+    server.usual = lambda _: reply(status, {})
+    dsn = server.url.replace("//", "//abc123@") + "/7"
+    code, checks = doctor(CORTEX_PORT=free_port(), CORTEX_SENTRY_DSN=dsn)
+    assert (code, checks["sentry"]["status"]) == (0, found)
+    assert told in checks["sentry"]["detail"]
+    (seen,) = [one for one in server.seen if one.path == "/api/7/envelope/"]
+    assert "sentry_key=abc123" in seen.headers["x-sentry-auth"]
+    assert Envelope.deserialize(seen.raw).items == []
+
+
+def test_a_sentry_project_that_is_away_is_a_warning(doctor: Any):
+    dsn = f"http://abc123@127.0.0.1:{free_port()}/7"
+    code, checks = doctor(CORTEX_PORT=free_port(), CORTEX_SENTRY_DSN=dsn)
+    assert (code, checks["sentry"]["status"]) == (0, "warn")
+    assert "abc123" not in checks["sentry"]["detail"]
+    _, checks = doctor(CORTEX_PORT=free_port(), CORTEX_SENTRY_DSN="nonsense")
+    assert checks["settings"]["status"] == "fail"
 
 
 def test_the_table_is_for_people(cortex: Any, tmp_path: Path):
