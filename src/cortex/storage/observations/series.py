@@ -9,7 +9,7 @@ import orjson
 
 from cortex.foundation.clock import Clock
 from cortex.storage.observations.tiers import TIERS, Tier, merged, tier_for
-from cortex.storage.observations.vectors import pack, resized, unpack
+from cortex.storage.observations.vectors import columns, pack, resized, unpack
 from cortex.storage.queries import Queries
 from cortex.storage.sqlite import Connection, Database
 from cortex.telemetry.history.model import (
@@ -196,9 +196,10 @@ def _roll_up(connection: Connection, fine: Tier, coarse: Tier, state: _State) ->
     begin = _scalar(connection, "first_after", following)
     while begin is not None and _stretch_end(begin, coarse) <= over:
         end = _stretch_end(begin, coarse)
-        rows = _vectors(connection, fine, begin, end)
-        size = rows[-1][1].size
-        vectors = [resized(vector, size, np.nan) for _, vector in rows]
+        rows = _packed(connection, fine, begin, end)
+        found = [unpack(packed) for _, packed in rows]
+        size = found[-1].size
+        vectors = [resized(vector, size, np.nan) for vector in found]
         _put(connection, coarse, rows[-1][0], merged(vectors, state.mask(size)))
         begin = _scalar(connection, "first_after", {"tier": fine.number, "at": end})
         if begin is None or _stretch_end(begin, coarse) > over:
@@ -244,13 +245,9 @@ def _select(
     found = list(_chosen(connection, selector))
     if not found:
         return []
-    positions = [position for position, *_ in found]
     rows = list(_read(connection, tier, start, end))
     times = np.array([at for at, _ in rows])
-    size = max(positions) + 1
-    matrix = np.array(
-        [resized(vector, size, np.nan)[positions] for _, vector in rows]
-    ).reshape(len(rows), len(positions))
+    matrix = columns([packed for _, packed in rows], [one[0] for one in found])
     answer = []
     for column, (_position, labels, kind, born) in enumerate(found):
         values = matrix[:, column]
@@ -277,22 +274,21 @@ def _chosen(
 
 def _read(
     connection: Connection, tier: Tier, start: float, end: float
-) -> Iterator[tuple[float, Floats]]:
-    """Yield a tier's vectors, then what only the finer tiers hold so far."""
+) -> Iterator[tuple[float, bytes]]:
+    """Yield a tier's packed vectors, then what only the finer tiers hold so far."""
     last = -np.inf
     for finer in reversed(TIERS[: tier.number + 1]):
-        for at, vector in _vectors(connection, finer, start, end):
+        for at, packed in _packed(connection, finer, start, end):
             if at > last:
                 last = at
-                yield at, vector
+                yield at, packed
 
 
-def _vectors(
+def _packed(
     connection: Connection, tier: Tier, start: float, end: float
-) -> list[tuple[float, Floats]]:
+) -> list[tuple[float, bytes]]:
     bounds = {"tier": tier.number, "start": start, "end": end}
-    rows = connection.execute(_SQL["vectors"], bounds).fetchall()
-    return [(at, unpack(vector)) for at, vector in rows]
+    return connection.execute(_SQL["vectors"], bounds).fetchall()
 
 
 def _trimmed(series: Series) -> Series:
