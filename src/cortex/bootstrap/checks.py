@@ -16,6 +16,7 @@ from cortex.foundation.tenancy import Namespace
 from cortex.inference.text import TextEmbedding
 from cortex.memory.model import Query
 from cortex.security.intrusion import Watch
+from cortex.usecases.configuration import Configuration
 from cortex.usecases.health import Check, Health
 
 HEALTH_TEXT = "health"
@@ -40,6 +41,7 @@ class CheckedParts:
     trust: Trust
     promises: Promises
     watch: Watch
+    configuration: Configuration
 
     async def database(self) -> Mapping[str, JsonValue]:
         """Read, and hear from the writer."""
@@ -107,6 +109,7 @@ def health_of(parts: CheckedParts, home: Path, clock: Clock) -> Health:
         "audit_ledger": parts.audit_ledger,
         "doors": parts.doors,
         "promises": parts.promises.health,
+        "configuration": parts.configuration.health,
         **parts.trust.transport_checks(),
     }
     return Health(checks, vital=frozenset({"database"}), clock=clock)

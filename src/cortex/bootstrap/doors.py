@@ -7,9 +7,10 @@ import httpx
 from cortex.app import Loop, nothing, opened
 from cortex.bootstrap.changes import digests_of
 from cortex.bootstrap.keys import signing_key
-from cortex.bootstrap.limits import open_rates
+from cortex.bootstrap.limits import open_rates, rate_of
 from cortex.bootstrap.stores import Stores
 from cortex.foundation.clock import Clock
+from cortex.foundation.dial import Dial
 from cortex.foundation.errors import ValidationError
 from cortex.foundation.ids import IdSource
 from cortex.foundation.lifecycle import Component
@@ -78,6 +79,7 @@ class Entrance:
         )
         self.authorization = Authorization(clock, policy(settings))
         self.rates, self._rates_component = open_rates(settings, clock)
+        self.rate = Dial(rate_of(settings))
         self._reports = IntrusionReports(watch, stores.database, clock=clock, ids=ids)
 
     async def _note_changes(self) -> None:

@@ -1,7 +1,7 @@
 """Who keeps the rate limits, from the settings."""
 
 from cortex.app import Loop, nothing, opened
-from cortex.foundation.bucket import LocalRates, Rates
+from cortex.foundation.bucket import LocalRates, Rate, Rates
 from cortex.foundation.clock import Clock
 from cortex.foundation.errors import ValidationError
 from cortex.foundation.lifecycle import Component
@@ -29,12 +29,21 @@ def open_rates(settings: Settings, clock: Clock) -> tuple[Rates, Component]:
     return rates, opened("rates", nothing, rates.close)
 
 
+def rate_of(settings: Settings) -> Rate:
+    """Return how many requests one client may send."""
+    return Rate(settings.rate_limit_per_minute)
+
+
+def quotas_of(settings: Settings) -> Quotas:
+    """Return what one tenant may use a day."""
+    given = settings.quotas
+    return Quotas(given.tokens, given.embeddings, given.bytes)
+
+
 def open_meter(
     settings: Settings, database: Database, clock: Clock, log: Logger
 ) -> tuple[Meter, tuple[Component, ...]]:
     """Return what counts what tenants use, and its parts, after the database."""
-    given = settings.quotas
-    quotas = Quotas(given.tokens, given.embeddings, given.bytes)
-    meter = Meter(quotas, database, clock=clock)
+    meter = Meter(quotas_of(settings), database, clock=clock)
     loop = Loop("quotas", meter.run, clock, log)
     return meter, (opened("quota-usage", meter.open, meter.flush), loop.component())

@@ -52,12 +52,17 @@ OPTIONS = DatabaseOptions(
 """A power cut may cost the last seconds of history; it holds no content to erase."""
 
 
-def tracer(settings: Settings, clock: Clock) -> Tracer:
-    """Return what begins the traces of this process."""
+def sampling_of(settings: Settings) -> Sampling:
+    """Return which traces are kept."""
     trace = settings.trace
-    sampling = Sampling(
+    return Sampling(
         enabled=trace.enabled, ratio=trace.ratio, slow_seconds=trace.slow_ms / 1000
     )
+
+
+def tracer(settings: Settings, clock: Clock) -> Tracer:
+    """Return what begins the traces of this process."""
+    sampling = sampling_of(settings)
     # Ids of traces are to be unique, not secret; a worker must not repeat another's.
     source = Random(secrets.randbits(128))  # noqa: S311
     return Tracer(clock, source.getrandbits, sampling)

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -26,7 +27,7 @@ from cortex.bootstrap.mcp import MCP_PATH, LazyMcp
 from cortex.bootstrap.observing import tracer
 from cortex.bootstrap.rooms import compose
 from cortex.bootstrap.tools import Tools
-from cortex.foundation.bucket import Rate
+from cortex.bootstrap.tuning import LIBRARIES
 from cortex.foundation.clock import Clock, SystemClock
 from cortex.foundation.errors import CortexError
 from cortex.foundation.garbage import settle_collector
@@ -42,7 +43,7 @@ from cortex.service.http.options import Edge, HttpOptions
 from cortex.service.http.server import KEEP_ALIVE_SECONDS, Server, listen
 from cortex.service.http.slow_requests import PatientProtocol
 from cortex.service.http.workers import Supervisor
-from cortex.settings import Settings, fetch_secrets, load_with_secrets
+from cortex.settings import Loaded, Settings, fetch_secrets, load_with_secrets
 from cortex.telemetry.errors import ErrorCollector
 from cortex.telemetry.exposition import Exposition, encode
 from cortex.telemetry.logs import LogOptions, build_logger, route_stdlib
@@ -70,19 +71,22 @@ def build(
         CortexError: a part cannot be made, such as a model that does not load.
     """
     settings = fetch_secrets(settings)
-    return _build(settings, clock or SystemClock(), ranking or RankingConfig())[0]
+    loaded = Loaded(settings, {})
+    return _build(loaded, clock or SystemClock(), ranking or RankingConfig())[0]
 
 
 def build_edge(
-    settings: Settings, *, clock: Clock | None = None, fleet: Fleet | None = None
+    given: Settings | Loaded, *, clock: Clock | None = None, fleet: Fleet | None = None
 ) -> tuple[App, uvicorn.Config]:
     """Return Cortex and the server configuration of its HTTP edge.
 
     ``fleet`` names the other worker processes of the same server, if there are any.
     """
     time = clock or SystemClock()
-    settings = fetch_secrets(settings)
-    app, tools, entrance = _build(settings, time, RankingConfig(), fleet)
+    loaded = given if isinstance(given, Loaded) else Loaded(given, {})
+    settings = fetch_secrets(loaded.settings)
+    loaded = replace(loaded, settings=settings)
+    app, tools, entrance = _build(loaded, time, RankingConfig(), fleet)
     edge = Edge(
         use_cases=app.use_cases,
         doors=entrance.doors,
@@ -97,6 +101,7 @@ def build_edge(
         state=lambda: app.phase.state.value,
         tokens=entrance.tokens,
         rates=entrance.rates,
+        rate=entrance.rate,
         carried={
             MCP_PATH: LazyMcp(
                 app.use_cases, settings.max_token_budget, tools.metrics, tools.log
@@ -107,12 +112,12 @@ def build_edge(
     options = HttpOptions(
         brand=settings.brand,
         version=cortex.__version__,
-        rate=Rate(settings.rate_limit_per_minute),
+        rate=entrance.rate(),
         max_token_budget=settings.max_token_budget,
         proxies=Proxies.of(settings.trusted_proxies, settings.forwarded_header.value),
         resources=protected_resources(settings, (MCP_PATH,)),
     )
-    route_stdlib(tools.log, settings.log_level.value, "uvicorn", "asyncio")
+    route_stdlib(tools.log, settings.log_level.value, *LIBRARIES)
     # Below warnings the SDK tells of each request, which the access log does already.
     route_stdlib(tools.log, "warning", "mcp")
     config = uvicorn.Config(
@@ -139,7 +144,8 @@ def serve(overrides: Mapping[str, object]) -> int:
     given = dict(overrides)
     reload = bool(given.pop("reload", False))
     try:
-        settings = load_with_secrets(given).settings
+        loaded = load_with_secrets(given)
+        settings = loaded.settings
         settings.check()
         prepare_home(settings)
         bound = listen(settings.host, settings.port)
@@ -151,7 +157,7 @@ def serve(overrides: Mapping[str, object]) -> int:
     if not settings.has_credentials and not settings.open_access:
         print("cortex: no tokens are set; every call will be refused", file=sys.stderr)  # noqa: T201
     if settings.workers == 1 and not reload:
-        return _run(settings, bound)
+        return _run(loaded, bound)
     # Not below the home: names of sockets must be short.
     with tempfile.TemporaryDirectory(prefix="cortex-") as folder:
         fleet = Fleet(Path(folder), SystemClock().now())
@@ -165,11 +171,12 @@ def serve(overrides: Mapping[str, object]) -> int:
 
 
 def _build(
-    settings: Settings,
+    loaded: Loaded,
     clock: Clock,
     ranking: RankingConfig,
     fleet: Fleet | None = None,
 ) -> tuple[App, Tools, Entrance]:
+    settings = loaded.settings
     settings.check()
     prepare_home(settings)
     errors = ErrorCollector(clock)
@@ -202,6 +209,7 @@ def _build(
         fleet=fleet,
         phase=Phase(),
         watch=Watch(clock),
+        sources=loaded.sources,
     )
     app, entrance = compose(settings, tools, ranking)
     return app, tools, entrance
@@ -215,10 +223,10 @@ def _tls(settings: Settings) -> TlsFactory | None:
     return lambda _config, _default: server_context(files)
 
 
-def _run(settings: Settings, bound: socket.socket, fleet: Fleet | None = None) -> int:
+def _run(loaded: Loaded, bound: socket.socket, fleet: Fleet | None = None) -> int:
     bound_pools()
     try:
-        app, config = build_edge(settings, fleet=fleet)
+        app, config = build_edge(loaded, fleet=fleet)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(app, config, bound))
     except (CortexError, OSError) as error:
@@ -247,10 +255,10 @@ def _child_main(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     try:
-        settings = load_with_secrets(overrides).settings
+        loaded = load_with_secrets(overrides)
     except CortexError as error:
         sys.exit(_refused(error))
-    sys.exit(_run(settings, bound, fleet))
+    sys.exit(_run(loaded, bound, fleet))
 
 
 def _end_with_parent() -> None:

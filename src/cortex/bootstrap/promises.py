@@ -92,6 +92,12 @@ class Promises:
         """Return whether this process speaks for all over the same files."""
         return self._lead.held()
 
+    def alarm_above(self, watts: float) -> None:
+        """Let the alarm of power judge by another limit from the next look on."""
+        alarm = power_threshold(watts)
+        self._thresholds = (*THRESHOLDS, alarm)
+        self.watch.alerts.restate(alarm.rule)
+
     async def health(self) -> Mapping[str, JsonValue]:
         """Tell which promises are broken; failures degrade, slowness is only told."""
         unwell = [

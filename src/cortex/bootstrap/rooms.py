@@ -7,7 +7,7 @@ import httpx
 
 from cortex.agents.checking import Checker
 from cortex.agents.planning import Planner
-from cortex.app import App, Loop, opened
+from cortex.app import App, Loop, nothing, opened
 from cortex.bootstrap.checks import CheckedParts, health_of
 from cortex.bootstrap.doors import Entrance
 from cortex.bootstrap.figures import Figures
@@ -22,6 +22,8 @@ from cortex.bootstrap.promises import Promises
 from cortex.bootstrap.stores import Stores, open_stores
 from cortex.bootstrap.tools import Tools
 from cortex.bootstrap.trust import Trust
+from cortex.bootstrap.tuning import Tuned, open_configuration, packs_of
+from cortex.foundation.dial import Dial
 from cortex.foundation.leftovers import Leftovers
 from cortex.foundation.lifecycle import Component
 from cortex.inference.generation import Generation
@@ -44,6 +46,7 @@ from cortex.usecases.asking import Asking
 from cortex.usecases.build_context import BuildContext
 from cortex.usecases.catalog import UseCases
 from cortex.usecases.catch_up import CatchUp
+from cortex.usecases.configuration import Configuration
 from cortex.usecases.conversations import Conversations
 from cortex.usecases.counting import counted
 from cortex.usecases.databases import Databases
@@ -104,6 +107,8 @@ class _Rooms:
     language: Generation | None
     promises: Promises
     health: Health
+    configuration: Configuration
+    packs: Dial[SnapshotOptions]
     leftovers: Leftovers
 
     @property
@@ -142,7 +147,15 @@ def compose(
     inference = open_inference(settings, counters, tools)
     trust = Trust(settings, stores, tools, announcer.tell)
     promises = Promises(settings, stores, tools, observing.history)
-    parts = CheckedParts(stores, inference.embedding, trust, promises, tools.watch)
+    entrance = Entrance(
+        settings, stores, clock=tools.clock, ids=tools.ids, watch=tools.watch
+    )
+    packs = Dial(packs_of(settings))
+    tuned = Tuned(tools, entrance.rate, meter, packs, inference.power, promises)
+    configuration = open_configuration(settings, stores.database, tuned)
+    parts = CheckedParts(
+        stores, inference.embedding, trust, promises, tools.watch, configuration
+    )
     rooms = _Rooms(
         meter=meter,
         settings=settings,
@@ -157,10 +170,9 @@ def compose(
         language=open_language(settings, counters, tools.clock, tools.metrics),
         promises=promises,
         health=health_of(parts, settings.home_folder, tools.clock),
+        configuration=configuration,
+        packs=packs,
         leftovers=leftovers(settings, tools.clock),
-    )
-    entrance = Entrance(
-        settings, stores, clock=tools.clock, ids=tools.ids, watch=tools.watch
     )
     use_cases = metered(_use_cases(rooms), meter)
     app = App(
@@ -180,8 +192,7 @@ def _use_cases(rooms: _Rooms) -> UseCases:
     listing, remember = ListMemories(stores.memories), rooms.remembering
     plan, reflect = _agents(rooms, search, remember, listing)
     databases, files = _databases(rooms), Files(rooms.settings.fs_roots)
-    models = Models(rooms.embedder, rooms.embedder.stats, rooms.inference.engine.status)
-    services = _services(rooms, health)
+    models, services = _models(rooms), _services(rooms, health)
     discover = Discover(stores.memories, databases, files, services, models)
     snapshot = _snapshot(rooms, discover)
     sessions = Conversations(stores.sessions, preparing)
@@ -230,6 +241,7 @@ def _use_cases(rooms: _Rooms) -> UseCases:
         dead_letters=rooms.trust.dead_letters,
         observed=rooms.observing.observed,
         operations=rooms.promises.operations,
+        configuration=rooms.configuration,
         usage=rooms.meter.usage,
         health=health,
         ready=Ready(lambda: rooms.tools.phase.state.value, health),
@@ -251,6 +263,11 @@ def _agents(
         MakePlan(memory, planner, tell, clock, asking),
         Reflect(memory, checker, tell, clock, asking),
     )
+
+
+def _models(rooms: _Rooms) -> Models:
+    embedder, engine = rooms.embedder, rooms.inference.engine
+    return Models(embedder, embedder.stats, engine.status)
 
 
 def _inference_control(rooms: _Rooms) -> InferenceControl:
@@ -281,6 +298,7 @@ def _components(rooms: _Rooms) -> tuple[Component, ...]:
         "catch-up": catch_up.run,
         "shards": stores.shards.run,
         "upkeep": stores.upkeep.run,
+        "runtime-settings": rooms.configuration.run,
     }
     return (
         *stores.components,
@@ -291,6 +309,7 @@ def _components(rooms: _Rooms) -> tuple[Component, ...]:
         *rooms.observing.components(),
         *rooms.trust.components(),
         *rooms.promises.components(),
+        opened("runtime-settings", rooms.configuration.open, nothing),
         opened("announcements", _nothing, rooms.announcer.flush),
         *(Loop(n, run, tools.clock, tools.log).component() for n, run in loops.items()),
     )
@@ -342,10 +361,7 @@ def _snapshot(rooms: _Rooms, discover: Discover) -> Snapshot:
         shelf=PackShelf(stores.durable_values),
         signer=PackSigner(signing_key(settings)),
         clock=rooms.tools.clock,
-        options=SnapshotOptions(
-            ttl_seconds=float(settings.default_ttl),
-            size_bytes_max=settings.context_size_cap,
-        ),
+        options=rooms.packs,
     )
 
 

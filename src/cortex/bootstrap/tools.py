@@ -1,5 +1,6 @@
 """What every room of a process shares."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cortex.app import Phase
@@ -9,7 +10,7 @@ from cortex.operations.energy.meters import RequestMeters
 from cortex.security.intrusion import Watch
 from cortex.telemetry.errors import ErrorCollector
 from cortex.telemetry.exposition import Exposition
-from cortex.telemetry.logs import Logger
+from cortex.telemetry.logs import LeveledLogger
 from cortex.telemetry.metrics import Metrics
 from cortex.telemetry.tracing.tracer import Tracer
 from cortex.telemetry.workers import Fleet, Workers
@@ -17,11 +18,15 @@ from cortex.telemetry.workers import Fleet, Workers
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What every room of a process shares."""
+    """What every room of a process shares.
+
+    Attributes:
+        sources: the layer that each setting came from.
+    """
 
     clock: Clock
     ids: IdSource
-    log: Logger
+    log: LeveledLogger
     metrics: Metrics
     tracer: Tracer
     errors: ErrorCollector
@@ -30,4 +35,5 @@ class Tools:
     fleet: Fleet | None
     phase: Phase
     watch: Watch
+    sources: Mapping[str, str] = field(default_factory=dict)
     meters: RequestMeters = field(default_factory=RequestMeters)

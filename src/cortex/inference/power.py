@@ -170,6 +170,22 @@ class PowerControl:
         self._look(reason)
         return self._status
 
+    def follow(self, mode: PowerMode, hours: str, reason: str) -> PowerStatus:
+        """Ask for a mode with another schedule; return what follows.
+
+        Raises:
+            ValidationError: the schedule cannot be read, or is asked for and empty.
+        """
+        spans, before = parse_hours(hours), self._hours
+        self._hours = spans
+        try:
+            self.switch(mode, reason)
+        except ValidationError:
+            self._hours = before
+            raise
+        self._status = replace(self._status, hours=hours)
+        return self._status
+
     async def run(self) -> None:
         """Follow the schedule, for ever."""
         while True:

@@ -4,7 +4,11 @@ CortexError
 ├── ValidationError
 │   └── SloInvalid       a file of objectives breaks a rule; says where
 ├── NotFound
-│   └── AlertNotFound    no such alert is firing
+│   ├── AlertNotFound    no such alert is firing
+│   └── RevisionNotFound no such revision of the settings is kept
+├── Conflict
+│   └── RevisionMoved    the settings were changed by somebody else meanwhile
+├── SettingsNotApplied   a change of the settings failed and was undone
 ├── RateLimited
 │   └── QuotaExceeded    a tenant used up what it has a day
 └── Unavailable
@@ -12,6 +16,8 @@ CortexError
 """
 
 from cortex.foundation.errors import (
+    Conflict,
+    CortexError,
     NotFound,
     RateLimited,
     Unavailable,
@@ -42,3 +48,22 @@ class QuotaExceeded(RateLimited):
 
     code = "QUOTA_EXCEEDED"
     retryable = False
+
+
+class RevisionNotFound(NotFound):
+    """No such revision of the settings is kept."""
+
+    code = "REVISION_NOT_FOUND"
+
+
+class RevisionMoved(Conflict):
+    """The settings were changed by somebody else meanwhile."""
+
+    code = "REVISION_MOVED"
+    retryable = True
+
+
+class SettingsNotApplied(CortexError):
+    """A change of the settings did not apply; it was undone everywhere."""
+
+    code = "SETTINGS_NOT_APPLIED"

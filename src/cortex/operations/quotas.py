@@ -118,6 +118,10 @@ class Meter:
                     limit=limit,
                 )
 
+    def limit(self, quotas: Quotas) -> None:
+        """Let tenants use so much from now on; what they used today counts."""
+        self._quotas = quotas
+
     def add(self, tenant: str, used: Mapping[Measure, int]) -> None:
         """Count what a call used."""
         self._turn()

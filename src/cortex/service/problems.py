@@ -104,6 +104,9 @@ MEANINGS: Mapping[str, Meaning] = {
     "ARCHIVE_UNREACHABLE": Meaning(503, "Archive unreachable"),
     "SLO_INVALID": Meaning(422, "Invalid objectives", 2),
     "ALERT_NOT_FOUND": Meaning(404, "No such alert", 4),
+    "REVISION_NOT_FOUND": Meaning(404, "No such revision", 4),
+    "REVISION_MOVED": Meaning(409, "Changed meanwhile"),
+    "SETTINGS_NOT_APPLIED": Meaning(500, "Settings not applied"),
     "POWER_UNAVAILABLE": Meaning(503, "Power unavailable"),
 }
 

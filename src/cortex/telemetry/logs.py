@@ -51,6 +51,14 @@ class Logger(Protocol):
         ...
 
 
+class LeveledLogger(Logger, Protocol):
+    """A logger whose level can be changed while others hold it."""
+
+    def set_level(self, name: str) -> None:
+        """Log from another level on; ``name`` is one of ``LEVELS``."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class LogOptions:
     """How to log.
@@ -80,7 +88,7 @@ def build_logger(
     clock: Clock,
     stream: IO[str] | None = None,
     on_error: OnError | None = None,
-) -> Logger:
+) -> LeveledLogger:
     """Return a logger that writes to ``stream`` (standard error by default)."""
     return _Lines(options, clock, stream or sys.stderr, on_error)
 
@@ -105,6 +113,9 @@ class _Lines:
         self._on_error = on_error
         self._second, self._written = 0, "1970-01-01T00:00:00"
         self._rendered = _json(options) if options.json else _console(options.brand)
+
+    def set_level(self, name: str) -> None:
+        self._level = _level(name)
 
     def debug(self, event: str, /, **fields: Any) -> None:
         if self._level <= logging.DEBUG:

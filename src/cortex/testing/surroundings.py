@@ -14,6 +14,7 @@ from cortex.foundation.tenancy import Namespace, Principal
 from cortex.inference.media.stand_in import StandInReader
 from cortex.memory.terms import TermAnalyser
 from cortex.operations.quotas import Measure, Quotas, Usage
+from cortex.testing.configuration import fake_configuration
 from cortex.testing.dead_letters import FakeLetters
 from cortex.testing.embedding import FakeEmbedder
 from cortex.testing.inference_control import fake_control
@@ -226,10 +227,9 @@ def fake_world(clock: Clock, ids: IdSource) -> FakeWorld:
     memory = FakeMemory(clock, ids)
     transfer, sessions = FakeTransfer(memory), FakeSessions(memory)
     state, contexts = FakeState(clock), FakeContexts(memory)
-    around = FakeSurroundings(clock)
+    around, watched = FakeSurroundings(clock), FakeWatched(clock, ids)
     embedder, reader = FakeEmbedder(), StandInReader()
     agents = _agents(memory, embedder)
-    watched = FakeWatched(clock, ids)
     use_cases = UseCases(
         remember=memory.remember,
         get_memory=memory.get,
@@ -273,6 +273,7 @@ def fake_world(clock: Clock, ids: IdSource) -> FakeWorld:
         follow=_silence,
         dead_letters=DeadLetters(around.letters, around.letters.redeliver),
         operations=watched.operations,
+        configuration=fake_configuration(clock),
         usage=lambda _tenant: Usage({Measure.TOKENS: 0}, Quotas(), 1.0),
         observed=Observed(FakeHistory(), FakeTraces(), FakeErrors(), clock),
         health=around.health,

@@ -35,6 +35,7 @@ from cortex.memory.model import (
 )
 from cortex.operations.quotas import Usage
 from cortex.usecases.audit import Audit
+from cortex.usecases.configuration import Configuration
 from cortex.usecases.dead_letters import DeadLetters
 from cortex.usecases.embed import Embedded, EmbedRequest
 from cortex.usecases.inference_control import InferenceControl
@@ -372,6 +373,7 @@ class UseCases:
     dead_letters: DeadLetters
     observed: Observed
     operations: Operations
+    configuration: Configuration
     usage: Callable[[str], Usage]
     health: Callable[[], Awaitable[HealthReport]]
     ready: Callable[[], Awaitable[Readiness]]

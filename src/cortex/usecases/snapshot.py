@@ -91,9 +91,9 @@ class Snapshot:
         shelf: Shelf,
         signer: Signs,
         clock: Clock,
-        options: SnapshotOptions,
+        options: Callable[[], SnapshotOptions],
     ) -> None:
-        """Take the sources, the place to keep packs, and the signing key."""
+        """Take the sources, the place to keep packs, the key, and limits in force."""
         self._sources = sources
         self._shelf = shelf
         self._signer = signer
@@ -122,7 +122,7 @@ class Snapshot:
                 raise
             return self._resigned(kept, "stale")
         # Kept ten times as long as it is fresh: a stale pack beats none.
-        kept_seconds = self._options.ttl_seconds * 10
+        kept_seconds = self._options().ttl_seconds * 10
         await self._shelf.save(namespace, reach, pack, ttl_seconds=kept_seconds)
         self._made_here[namespace, reach] = cast("str", pack["generated_at"])
         return pack
@@ -142,7 +142,7 @@ class Snapshot:
     def _in_time(self, pack: Pack) -> bool:
         generated = datetime.fromisoformat(cast("str", pack["generated_at"]))
         age = self._clock.now() - generated.timestamp()
-        return 0 <= age < self._options.ttl_seconds
+        return 0 <= age < self._options().ttl_seconds
 
     def _resigned(self, pack: Pack, freshness: str) -> Pack:
         return self._signer.sign({**pack, "freshness": freshness})
@@ -157,7 +157,7 @@ class Snapshot:
         while True:
             pack = self._pack(summary, facts, listed)
             size = len(canonical_json(pack))
-            if size <= self._options.size_bytes_max:
+            if size <= self._options().size_bytes_max:
                 return pack
             # Facts go first, the least worthy before the others; then resources.
             if facts:
@@ -166,7 +166,7 @@ class Snapshot:
                 listed.pop()
             else:
                 message = f"the context pack has {size} bytes even when trimmed"
-                limit = self._options.size_bytes_max
+                limit = self._options().size_bytes_max
                 raise PayloadTooLarge(message, field="snapshot", limit=limit)
 
     def _pack(
@@ -177,7 +177,7 @@ class Snapshot:
         return self._signer.sign(
             {
                 "generated_at": generated.isoformat(timespec="microseconds"),
-                "ttl_seconds": self._options.ttl_seconds,
+                "ttl_seconds": self._options().ttl_seconds,
                 "summary": summary,
                 "resources": list(resources),
                 "hot_facts": list(facts),

@@ -72,7 +72,7 @@ class World:
             shelf=self.shelf,
             signer=PackSigner(KEY),
             clock=self.clock,
-            options=SnapshotOptions(**options),
+            options=lambda: SnapshotOptions(**options),
         )
 
 

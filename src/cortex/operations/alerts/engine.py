@@ -70,6 +70,10 @@ class Alerts:
         self._ids = ids
         self._noted_at = 0.0
 
+    def restate(self, rule: Rule) -> None:
+        """Put a rule in force instead of the one of its name; its state stays."""
+        self._rules[rule.name] = rule
+
     async def open(self, now: float) -> float:
         """Take over what an earlier process stored; return when it last looked.
 

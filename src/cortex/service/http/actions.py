@@ -29,6 +29,7 @@ VERBS_BY_ROUTE: Mapping[tuple[str, str], str] = MappingProxyType(
         ("POST", "/admin/tokens"): "issue",
         ("POST", "/admin/tokens/{token_id}/rotate"): "rotate",
         ("DELETE", "/admin/tokens/{token_id}"): "revoke",
+        ("POST", "/config/rollback"): "rollback",
         ("POST", "/context"): "build",
         ("POST", "/context/optimize"): "build",
         ("POST", "/vector/search"): "search",

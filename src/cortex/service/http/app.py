@@ -19,7 +19,7 @@ from cortex.service import problems
 from cortex.service.errors import MethodNotAllowed, NoSuchPath
 from cortex.service.faults import invalid_input
 from cortex.service.http.answers import problem_answer
-from cortex.service.http.caller import Door
+from cortex.service.http.caller import Door, Limits
 from cortex.service.http.description import describe
 from cortex.service.http.middleware.access import Access
 from cortex.service.http.middleware.body_limit import BodyLimit
@@ -35,6 +35,7 @@ from cortex.service.http.routes.agents import AgentRoutes
 from cortex.service.http.routes.alerts import AlertRoutes
 from cortex.service.http.routes.audit import AuditRoutes
 from cortex.service.http.routes.carried import CarriedRoutes
+from cortex.service.http.routes.configuration import ConfigurationRoutes
 from cortex.service.http.routes.context import ContextRoutes
 from cortex.service.http.routes.docs import DocsRoutes
 from cortex.service.http.routes.embeddings import EmbeddingRoutes
@@ -99,7 +100,9 @@ def create_app(
     app.state.door = Door(
         edge.doors,
         edge.authorization,
-        edge.rates or LocalRates(edge.clock),
+        Limits(
+            edge.rates or LocalRates(edge.clock), edge.rate or (lambda: options.rate)
+        ),
         edge.clock,
         options,
     )
@@ -136,6 +139,7 @@ def _routers(edge: Edge, options: HttpOptions) -> Iterator[APIRouter]:
         ObservedRoutes(edge.use_cases),
         OperationsRoutes(edge.use_cases),
         QuotaRoutes(edge.use_cases),
+        ConfigurationRoutes(edge.use_cases),
         CarriedRoutes(edge.carried),
         PageRoutes(edge.pages),
         DocsRoutes(),

@@ -76,6 +76,19 @@ class Caller:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How often clients may call.
+
+    Attributes:
+        rates: charges them.
+        rate: the rate in force for routes that have none of their own.
+    """
+
+    rates: Rates
+    rate: Callable[[], Rate]
+
+
 class Door:
     """Authenticates, then charges the caller's bucket.
 
@@ -87,14 +100,14 @@ class Door:
         self,
         doors: Doors,
         authorization: Authorization,
-        rates: Rates,
+        limits: Limits,
         clock: Clock,
         options: HttpOptions,
     ) -> None:
         """Take the ways in, the policy and the limits."""
         self._doors = doors
         self._authorization = authorization
-        self._rates = rates
+        self._limits = limits
         self._clock = clock
         self._options = options
         self._share = FairShare(options.served_at_once)
@@ -177,8 +190,8 @@ class Door:
     ) -> None:
         rate = self._options.route_rates.get(route)
         group = DEFAULT_GROUP if rate is None else route
-        rate = rate or self._options.rate
-        verdict = await self._rates.take(client, group, rate)
+        rate = rate or self._limits.rate()
+        verdict = await self._limits.rates.take(client, group, rate)
         reset = self._clock.now() + verdict.reset_seconds
         headers.extend(_rate_headers(group, rate, verdict, reset))
         if not verdict.allowed:

@@ -13,6 +13,7 @@ from cortex.service.http.answers import JSON, NDJSON
 from cortex.service.http.record import OPEN_PATHS
 from cortex.service.http.wire import (
     audit,
+    configuration,
     context,
     dead_letters,
     embeddings,
@@ -40,6 +41,8 @@ _BODIES: tuple[type[Wire], ...] = (
     context.StateBody,
     context.VectorBody,
     audit.RecordBody,
+    configuration.ConfigBody,
+    configuration.RollbackBody,
     tokens.TokenBody,
     operations.AcknowledgeBody,
     dead_letters.RetryBody,

@@ -116,6 +116,7 @@ class Edge:
         state: returns ``starting``, ``ready``, ``draining`` or ``stopped``.
         tokens: issued ones, for ``/admin/tokens``; None has no such routes.
         rates: charges clients; None does so for this process alone.
+        rate: the default rate in force at each request; None takes the options'.
         carried: path → application for admitted POST requests, such as ``/mcp``; it
             finds the caller by ``cortex.service.admission``.
         pages: path → static page, open to all.
@@ -133,6 +134,7 @@ class Edge:
     state: Callable[[], str]
     tokens: TokenStore | None = None
     rates: Rates | None = None
+    rate: Callable[[], Rate] | None = None
     meters: RequestMeters = field(default_factory=RequestMeters)
     carried: Mapping[str, ASGIApp] = field(default_factory=dict)
     pages: Mapping[str, Page] = field(default_factory=dict)

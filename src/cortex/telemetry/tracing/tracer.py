@@ -91,6 +91,10 @@ class Tracer:
         self._remembered: OrderedDict[str, None] = OrderedDict()
         self.dropped_traces = 0
 
+    def sample(self, sampling: Sampling) -> None:
+        """Keep by other rules what ends from now on."""
+        self._sampling = sampling
+
     def root(self, name: str, caller: str = "") -> Root | NoRoot:
         """Return the outermost span of a request, to be entered.
 

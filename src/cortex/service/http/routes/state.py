@@ -7,12 +7,12 @@ from fastapi import APIRouter, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from cortex.foundation.errors import ValidationError
 from cortex.foundation.tenancy import NAMESPACE_CHARACTERS_MAX, Namespace, check_name
 from cortex.security.scopes import Scope
 from cortex.service.http.answers import json_answer
 from cortex.service.http.body import read_body
 from cortex.service.http.caller import Admitted, Caller
+from cortex.service.http.conditions import if_match
 from cortex.service.http.description import accepts, if_match_header
 from cortex.service.http.wire import context as wire
 from cortex.service.http.wire.surroundings import (
@@ -24,7 +24,6 @@ from cortex.usecases.catalog import UseCases
 from cortex.usecases.model import StateEntry
 
 _PREFIX = "/state/"
-_ETAG_CHARACTERS_MAX = 200
 
 NamespacePath = Annotated[str, Path(max_length=3 * NAMESPACE_CHARACTERS_MAX)]
 KeyPath = Annotated[str, Path(max_length=3 * NAMESPACE_CHARACTERS_MAX)]
@@ -97,7 +96,7 @@ class StateRoutes:
     ) -> Response:
         """Write a value; with ``If-Match`` only over the version named there."""
         place, name = _address(request, caller, namespace, key)
-        expected = _if_match(request)
+        expected = if_match(request)
         body = await read_body(request, wire.StateBody)
         entry = await self._cases.put_state(
             place,
@@ -115,7 +114,7 @@ class StateRoutes:
         """Remove a value; with ``If-Match`` only the version named there."""
         place, name = _address(request, caller, namespace, key)
         await self._cases.delete_state(
-            place, name, if_match=_if_match(request), context=caller.context
+            place, name, if_match=if_match(request), context=caller.context
         )
         return Response(status_code=204)
 
@@ -137,24 +136,6 @@ def _address(
         key = unquote(pieces[-1])
     check_name(key, "key")
     return caller.namespace(Scope.STATE, namespace), key
-
-
-def _if_match(request: Request) -> str | None:
-    """Return the etag without its quotes, ``*``, or None.
-
-    Raises:
-        ValidationError: weak or several etags, which cannot be compared.
-    """
-    value = request.headers.get("if-match")
-    if value is None or value == "*":
-        return value
-    etag = value.removeprefix('"').removesuffix('"')
-    quoted = value == f'"{etag}"'
-    if not quoted or '"' in etag or not etag or len(etag) > _ETAG_CHARACTERS_MAX:
-        raise ValidationError(
-            'If-Match must be one strong etag in quotes, or "*"', field="if-match"
-        )
-    return etag
 
 
 def _entry(namespace: Namespace, entry: StateEntry) -> Response:

@@ -1,0 +1,1 @@
+"""Settings that are changed at run time: what they are, and their revisions."""
