@@ -1,7 +1,7 @@
 """The HTTP edge over fakes, called without a network."""
 
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from io import StringIO
 
@@ -108,3 +108,9 @@ def open_served() -> Served:
 async def http(served: Served) -> AsyncIterator[httpx.AsyncClient]:
     async with served.client() as client:
         yield client
+
+
+@pytest.fixture
+def serve_with() -> Callable[[str], Served]:
+    """Serve with tokens of the test's own."""
+    return serve

@@ -107,7 +107,8 @@ class Door:
         """Take the ways in, the policy and the limits."""
         self._doors = doors
         self._authorization = authorization
-        self._limits = limits
+        self._rates = limits.rates
+        self._rate = limits.rate
         self._clock = clock
         self._options = options
         self._share = FairShare(options.served_at_once)
@@ -190,8 +191,8 @@ class Door:
     ) -> None:
         rate = self._options.route_rates.get(route)
         group = DEFAULT_GROUP if rate is None else route
-        rate = rate or self._limits.rate()
-        verdict = await self._limits.rates.take(client, group, rate)
+        rate = rate or self._rate()
+        verdict = await self._rates.take(client, group, rate)
         reset = self._clock.now() + verdict.reset_seconds
         headers.extend(_rate_headers(group, rate, verdict, reset))
         if not verdict.allowed:
