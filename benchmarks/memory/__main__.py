@@ -1,11 +1,11 @@
 """Run every claim about memory, one after the other."""
 
-from benchmarks.memory import budget, latency, quality, startup, writes
+from benchmarks.memory import backends, budget, latency, quality, startup, writes
 
 
 def main() -> bool:
     """Measure all; tell whether every claim holds."""
-    parts = (quality, budget, latency, writes, startup)
+    parts = (quality, budget, latency, backends, writes, startup)
     held = [part.main() for part in parts]
     return all(held)
 

@@ -5,11 +5,17 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from cortex.memory import usearch_vectors
 from cortex.memory.faiss_vectors import SEGMENT_ROWS, SMALL_ROWS_MAX, FaissVectors
+from cortex.memory.usearch_vectors import UsearchVectors
 from cortex.memory.vectors import Floats, PlainVectors, VectorIndex
 
 DIMENSIONS = 64
-MAKERS: list[Callable[[int], VectorIndex]] = [PlainVectors, FaissVectors]
+MAKERS: list[Callable[[int], VectorIndex]] = [
+    PlainVectors,
+    FaissVectors,
+    UsearchVectors,
+]
 
 
 def unit_rows(count: int, seed: int, dimensions: int = DIMENSIONS) -> Floats:
@@ -92,6 +98,46 @@ def test_a_quantised_index_finds_the_same() -> None:
     rows, _ = index.ask(queries[0]).nearest(50, allowed)
     assert len(rows) == 50
     assert allowed[rows].all()
+
+
+def test_a_graph_finds_the_same_and_rows_added_since() -> None:
+    count, start = 3_000, 2_600
+    data = unit_rows(count, 11)
+    # Noise has no neighbours worth the name, as above.
+    data = data + 2 * unit_rows(40, 12)[np.arange(count) % 40]
+    data /= np.linalg.norm(data, axis=1, keepdims=True)
+    index = UsearchVectors(DIMENSIONS, graph_rows_min=2_500)
+    plain = PlainVectors(DIMENSIONS)
+    index.add(data[:start])
+    assert index.waiting() == 1
+    index.build()
+    assert index.graph_rows == start
+    index.add(data[start:])
+    assert not index.waiting()
+    plain.add(data)
+    mostly = np.arange(count) % 4 != 0
+    found = 0
+    for query in data[::60]:
+        for allowed in (None, mostly):
+            _, wanted = plain.ask(query).nearest(20, allowed)
+            rows, cosines = index.ask(query).nearest(20, allowed)
+            found += int(np.count_nonzero(cosines >= wanted - 1e-5))
+            assert allowed is None or allowed[rows].all()
+    assert found / (50 * 2 * 20) >= 0.999
+
+
+def test_a_graph_that_fails_its_proof_is_not_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = unit_rows(600, 13)
+    monkeypatch.setattr(usearch_vectors, "CHECK_RECALL_MIN", 1.1)
+    index = UsearchVectors(DIMENSIONS, graph_rows_min=len(data))
+    index.add(data)
+    index.build()
+    assert not index.waiting()
+    assert not index.graph_rows
+    rows, _ = index.ask(data[7]).nearest(3)
+    assert rows[0] == 7
 
 
 @pytest.mark.parametrize("count", [300, SMALL_ROWS_MAX + 5])

@@ -1,7 +1,9 @@
 """The files and what keeps things in them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 from cortex.app import nothing, opened
 from cortex.bootstrap.encryption import encryption_of
@@ -18,11 +20,19 @@ from cortex.memory.shards import ShardOptions, Shards
 from cortex.memory.store import SqliteMemoryStore
 from cortex.memory.terms import TermAnalyser
 from cortex.memory.upkeep import Upkeep
+from cortex.memory.vectors import VectorIndex
 from cortex.settings import Settings, VectorBackend
 from cortex.storage.keyvalue import KeyValue
 from cortex.storage.keyvalue_sqlite import SqliteKeyValue
 from cortex.storage.migrations import load_migrations
 from cortex.storage.sqlite import Database
+
+_REFUSED: Final = {
+    VectorBackend.CHROMA: "its files keep the vectors of what was forgotten, after "
+    "deleting, VACUUM and even dropping the collection (benchmarks/memory/backends.py)",
+    VectorBackend.PGVECTOR: "memories are not kept in PostgreSQL",
+}
+"""Why a backend that others have is not one here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +101,23 @@ def _shard_options(settings: Settings) -> ShardOptions:
         return ShardOptions()
     if backend is VectorBackend.FAISS:
         return ShardOptions(vectors=FaissVectors)
-    message = f"the vector backend {backend.value!r} is not part of this release"
-    hint = "Use memory (exact, quantised with faiss when large) or faiss."
-    raise ValidationError(message, hint=hint, field="vector_backend")
+    if backend is VectorBackend.USEARCH:
+        return ShardOptions(vectors=_usearch())
+    raise ValidationError(
+        f"the vector backend {backend.value!r} is refused: {_REFUSED[backend]}",
+        hint="Use memory (exact, quantised with faiss when large), faiss or usearch.",
+        field="vector_backend",
+    )
+
+
+def _usearch() -> Callable[[int], VectorIndex]:
+    try:
+        from cortex.memory.usearch_vectors import UsearchVectors  # noqa: PLC0415
+    except ImportError as error:
+        message = "CORTEX_VECTOR_BACKEND is usearch, but that extra is not installed"
+        hint = "Install it with: pip install 'cortex-context[usearch]'"
+        raise ValidationError(message, hint=hint, field="vector_backend") from error
+    return UsearchVectors
 
 
 def _hot_values(

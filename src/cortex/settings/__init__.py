@@ -135,7 +135,9 @@ class Settings(BaseSettings):
         None, description="SQLite file of all memory; HOME/cortex.db when not set."
     )
     vector_backend: VectorBackend = Field(
-        VectorBackend.MEMORY, description="What finds near vectors."
+        VectorBackend.MEMORY,
+        description="What finds near vectors: memory, faiss or usearch (an extra); "
+        "chroma and pgvector are refused with the reason.",
     )
     embedding_provider: EmbeddingProvider = Field(
         EmbeddingProvider.BUNDLED, description="Where vectors come from."
