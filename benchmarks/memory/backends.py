@@ -1,8 +1,8 @@
 """What does each vector backend cost, find and keep at 10 000 vectors?
 
 CPU milliseconds of one search and recall of the exact first ten, beside numpy's product
-over all. Where ``chromadb`` is installed its PersistentClient is measured too, with what
-its files still hold of forgotten vectors: the reason why it is refused as a backend.
+over all. Where ``chromadb`` is installed its PersistentClient is measured too, with
+what its files still hold of forgotten vectors: the reason why it is refused here.
 
 Run: python -m benchmarks.memory.backends
 """
@@ -71,7 +71,7 @@ def graph(dimensions: int) -> UsearchVectors:
 
 def chroma(rows: Floats, queries: Floats, folder: Path) -> dict[str, object]:
     """Return what Chroma's own folder costs, finds, and keeps of the forgotten."""
-    import chromadb
+    import chromadb  # noqa: PLC0415 - measured only where it is installed
 
     quiet = chromadb.config.Settings(anonymized_telemetry=False)
     client = chromadb.PersistentClient(str(folder), settings=quiet)
