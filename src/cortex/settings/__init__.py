@@ -135,9 +135,7 @@ class Settings(BaseSettings):
         None, description="SQLite file of all memory; HOME/cortex.db when not set."
     )
     vector_backend: VectorBackend = Field(
-        VectorBackend.MEMORY,
-        description="What finds near vectors: memory, faiss or usearch (an extra); "
-        "chroma and pgvector are refused with the reason.",
+        VectorBackend.MEMORY, description="Finds near vectors: memory, faiss, usearch."
     )
     embedding_provider: EmbeddingProvider = Field(
         EmbeddingProvider.BUNDLED, description="Where vectors come from."
