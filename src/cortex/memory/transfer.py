@@ -276,8 +276,11 @@ def _restored(record: Mapping[str, Any]) -> Restored | None:
             return None
         return Restored(quarantined_at=since, quarantine_reason=reason)
     count = record.get("access_count")
-    if count is not None and (type(count) is not int or count < 0):
-        raise _wrong("access_count", "must be a whole number from 0")
+    if count is not None and not (
+        type(count) is int and 0 <= count <= JSON_INTEGER_MAX
+    ):
+        message = f"must be a whole number from 0 to {JSON_INTEGER_MAX}"
+        raise _wrong("access_count", message)
     times = {name: _time(record, name) for name in (*_PAST_TIMES, "expires_at")}
     dedupe = _dedupe(record)
     if dedupe is None and "dedupe" in record:

@@ -167,6 +167,10 @@ def test_a_line_needs_content_alone() -> None:
         (b'{"content": "x", "tier": "warm", "id": 5}', "id"),
         (b'{"content": "x", "id": "i", "tier": "tepid"}', "tier"),
         (b'{"content": "x", "id": "i", "access_count": -1}', "access_count"),
+        (
+            b'{"content": "x", "id": "i", "access_count": 9223372036854775808}',
+            "access_count",
+        ),
         (b'{"content": "x", "id": "i", "dedupe": "zz"}', "dedupe"),
         (b'{"content": "x", "surprise": 1}', "surprise"),
         (b'{"type": "session", "title": 5}', "title"),
