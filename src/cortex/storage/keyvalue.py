@@ -129,17 +129,23 @@ class KeyValue(Protocol):
 
 
 class SteadyClock:
-    """Wall time that never steps back, so that what has expired stays expired."""
+    """Wall time that never steps back, so that what has expired stays expired.
+
+    While the wall clock is behind where it was, time goes on at the pace of the
+    monotonic one: it never stands still either, so that values go on to expire.
+    """
 
     def __init__(self, clock: Clock) -> None:
         """Follow the given clock."""
         self._clock = clock
-        self._latest = clock.now()
+        self._ahead = clock.now() - clock.monotonic()
 
     def now(self) -> float:
-        """Return the latest wall time seen, in epoch seconds."""
-        self._latest = max(self._latest, self._clock.now())
-        return self._latest
+        """Return epoch seconds, never below an earlier answer."""
+        # In this order: a pause between the two must not push the answer forward.
+        wall, elapsed = self._clock.now(), self._clock.monotonic()
+        self._ahead = max(self._ahead, wall - elapsed)
+        return max(wall, elapsed + self._ahead)
 
     def expiry(self, ttl_seconds: float | None) -> float | None:
         """Return when a value put now expires."""

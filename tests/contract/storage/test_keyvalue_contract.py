@@ -111,6 +111,18 @@ async def test_a_clock_that_steps_back_revives_nothing(
     assert (await keeper.get(NS, "b")) is not None
 
 
+async def test_a_clock_that_steps_back_makes_nothing_live_longer(
+    keeper: KeyValue, clock: ManualClock
+) -> None:
+    clock.step(-3_600)
+    await keeper.put(NS, "a", b"1", ttl_seconds=10)
+    clock.advance(9)
+    assert await keys(keeper) == ["a"]
+    clock.advance(1)
+    assert await keeper.get(NS, "a") is None
+    assert await keys(keeper) == []
+
+
 async def test_scan_pages_in_order_of_code_points(keeper: KeyValue) -> None:
     names = ["a", "a/1", "a/é", "a/\U0001f600", "b"]
     for name in reversed(names):
