@@ -72,6 +72,10 @@ class Beat:
             self.fault = str(error)
             self._waiting.set()
             raise
+        except asyncio.CancelledError:
+            # Whoever asked is gone; what waits for a head still does.
+            self._waiting.set()
+            raise
         self.fault = ""
         return signed
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import base64
+import fcntl
 import json
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -577,3 +579,23 @@ async def test_who_is_cancelled_while_taking_the_lock_does_not_keep_it(
         await asyncio.wait([publishing])
     async with asyncio.timeout(60):
         assert (await ledger.publish()).size == 20
+
+
+async def test_who_is_cancelled_while_publishing_leaves_it_to_the_beat(
+    opened: Open,
+) -> None:
+    ledger = await opened(LedgerOptions(checkpoint_seconds=0.01))
+    descriptor = os.open(ledger.paths.lock, os.O_CREAT | os.O_RDWR, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    await ledger.append(event(1))
+    publishing = asyncio.create_task(ledger.publish())
+    await asyncio.sleep(0)
+    publishing.cancel()
+    await asyncio.wait([publishing])
+    os.close(descriptor)
+    running = asyncio.create_task(ledger.run())
+    async with asyncio.timeout(60):
+        while ledger.health().published < 1:
+            await asyncio.sleep(0.001)
+    running.cancel()
+    await asyncio.wait([running])
