@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Generic, Protocol, TypeVar
 
+from cortex.foundation.errors import ValidationError
 from cortex.storage.queries import Queries
 from cortex.storage.sqlite import Connection, Database
 
@@ -164,10 +165,18 @@ def prune(
 
 
 class Journal(Generic[T]):
-    """Reads stored events back, for streams that resume and people who look."""
+    """Reads stored events back, for streams that resume and people who look.
+
+    What this release cannot read, because another one wrote it, is passed over: it
+    must not hide what stands beside it.
+    """
 
     def __init__(self, database: Database, decode: Callable[[bytes], T]) -> None:
-        """Read from ``database``; ``decode`` undoes ``Fact.to_json``."""
+        """Read from ``database``.
+
+        ``decode`` undoes ``Fact.to_json`` and raises ``ValidationError`` for what it
+        does not know.
+        """
         self._database = database
         self._decode = decode
 
@@ -181,8 +190,15 @@ class Journal(Generic[T]):
 
     async def after(self, position: int, *, limit: int) -> list[Entry[T]]:
         """Return up to ``limit`` events that were committed after a position."""
-        rows = await self._database.read(lambda c: read_after(c, position, limit))
-        return [Entry(row.position, self._decode(row.body)) for row in rows]
+        while True:
+            rows = await self._database.read(
+                lambda c, after=position: read_after(c, after, limit)  # type: ignore[misc]
+            )
+            read = ((row.position, self._read(row.body)) for row in rows)
+            known = [Entry(at, event) for at, event in read if event is not None]
+            if known or len(rows) < limit:
+                return known
+            position = rows[-1].position
 
     async def dead_letters(
         self, which: Letters | None = None, *, limit: int
@@ -193,7 +209,8 @@ class Journal(Generic[T]):
         def select(connection: Connection) -> list[tuple[str, ...]]:
             return connection.execute(_SQL["dead_letters"], bounds).fetchall()
 
-        return [self._letter(row) for row in await self._database.read(select)]
+        letters = map(self._letter, await self._database.read(select))
+        return [letter for letter in letters if letter is not None]
 
     async def dead_letter(self, subscriber: str, event_id: str) -> DeadLetter[T] | None:
         """Return one refused event."""
@@ -206,12 +223,21 @@ class Journal(Generic[T]):
         row = await self._database.read(select)
         return None if row is None else self._letter(row)
 
-    def _letter(self, row: tuple[object, ...]) -> DeadLetter[T]:
+    def _read(self, body: bytes) -> T | None:
+        try:
+            return self._decode(body)
+        except ValidationError:
+            return None
+
+    def _letter(self, row: tuple[object, ...]) -> DeadLetter[T] | None:
         subscriber, event_id, _type, body, error, tries, failed_at = row
+        event = self._read(bytes(body))  # type: ignore[call-overload]
+        if event is None:
+            return None
         return DeadLetter(
             subscriber=str(subscriber),
             event_id=str(event_id),
-            event=self._decode(bytes(body)),  # type: ignore[call-overload]
+            event=event,
             error=str(error),
             tries=int(tries),  # type: ignore[call-overload]
             failed_at=float(failed_at),  # type: ignore[arg-type]

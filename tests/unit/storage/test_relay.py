@@ -286,6 +286,33 @@ async def test_an_unreadable_event_is_buried_not_fatal(
     assert seen.keys == ["a"]
 
 
+async def test_what_this_release_cannot_read_hides_nothing_else(
+    database: Database, clock: ManualClock, make: Callable[[str], Event]
+) -> None:
+    relay = relay_of(database, clock, tries_max=1)
+    relay.subscribe("one", Recorder("a"))
+
+    def unreadable(connection: Connection) -> None:
+        for number in range(3):
+            connection.execute(
+                "INSERT INTO outbox_events (id, type, tenant, time, body)"
+                " VALUES (?, 'from.the.future', 'local', 0, ?)",
+                (f"{make('x').id}-{number}", b'{"tenant": "local"}'),
+            )
+
+    known = make("a")
+    await database.write(unreadable)
+    await database.write(adding(known))
+    await database.write(unreadable)
+    (found,) = await relay.journal.after(0, limit=2)
+    assert found.event.id == known.id
+    assert await relay.journal.after(found.position, limit=2) == []
+    async with running(relay):
+        await relay.caught_up()
+    letters = await relay.journal.dead_letters(Letters("local"), limit=10)
+    assert [letter.event_id for letter in letters] == [known.id]
+
+
 async def test_a_relay_outlives_an_outage_of_its_database(
     path: Path, clock: ManualClock, database: Database, make: Callable[[str], Event]
 ) -> None:
