@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from cortex.foundation.errors import PayloadTooLarge, ValidationError
-from cortex.foundation.limits import MEMORY_ITEMS_PER_REQUEST_MAX
+from cortex.foundation.limits import (
+    MEMORY_ITEMS_PER_REQUEST_MAX,
+    NAME_CHARACTERS_MAX,
+)
 from cortex.foundation.tenancy import Namespace
 from cortex.memory import sessions
 from cortex.memory.errors import InvalidCursor
@@ -15,7 +18,8 @@ from cortex.usecases.model import CallContext, NewSession, SessionPage
 from cortex.usecases.preparing import Preparing, check_metadata
 from cortex.usecases.remember import write_context
 
-CURSOR_CHARACTERS_MAX = 1_000
+CURSOR_CHARACTERS_MAX = 4 * -(-4 * NAME_CHARACTERS_MAX // 3)
+"""Characters of a cursor: the longest id, four bytes a character, as Base64."""
 
 
 @dataclass(frozen=True, slots=True)

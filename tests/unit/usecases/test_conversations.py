@@ -1,7 +1,7 @@
 import pytest
 
 from cortex.foundation.errors import PayloadTooLarge, ValidationError
-from cortex.foundation.limits import METADATA_BYTES_MAX
+from cortex.foundation.limits import METADATA_BYTES_MAX, NAME_CHARACTERS_MAX
 from cortex.memory.errors import InvalidCursor, SessionExists, SessionNotFound
 from cortex.memory.model import NewMemory, Selection
 from cortex.usecases.model import NewSession
@@ -20,6 +20,17 @@ async def test_pages_hold_every_conversation_once(house):
             if cursor is None:
                 break
         assert seen == [f"talk-{n}" for n in range(7)]
+
+
+@pytest.mark.parametrize("character", ["x", "é", "語", "\U0001f600"])
+async def test_pages_follow_ids_of_any_script(house, character):
+    ids = [character * (NAME_CHARACTERS_MAX - 1) + end for end in "ab"]
+    for one in ids:
+        await house.conversations.create(house.namespace, NewSession(id=one))
+    first = await house.conversations.page(house.namespace, None, 1)
+    last = await house.conversations.page(house.namespace, first.next_cursor, 1)
+    assert [first.sessions[0].id, last.sessions[0].id] == ids
+    assert last.next_cursor is None
 
 
 @pytest.mark.parametrize("cursor", ["?", "a", "====", "/w==", "é", "x" * 10_000])
