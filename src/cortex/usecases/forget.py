@@ -36,16 +36,18 @@ class Forget:
         Raises:
             ValidationError: neither or both of ``ids`` and ``selection`` are given.
         """
-        # Packs quote memories: they go first, so that none outlives its source.
+        if (ids is None) == (selection is None):
+            message = "give either ids or a selection of what to forget"
+            raise ValidationError(message, field="ids")
+        # Packs quote memories: they go first, so that the files are cleared of them
+        # too, and again afterwards, for one may have been made in between.
         await self.changed(namespace)
         where = write_context(context)
-        if ids is not None and selection is None:
-            return await self.store.forget(namespace, ids, context=where)
-        if selection is not None and ids is None:
-            gone = await self.store.forget(namespace, selection, context=where)
-            if selection == Selection(user_id=selection.user_id) and selection.user_id:
-                # All of a person goes: the ledger's copy becomes unreadable too.
-                await self.shred(namespace.tenant, selection.user_id, context)
-            return gone
-        message = "give either ids or a selection of what to forget"
-        raise ValidationError(message, field="ids")
+        what = ids or () if selection is None else selection
+        gone = await self.store.forget(namespace, what, context=where)
+        await self.changed(namespace)
+        person = None if selection is None else selection.user_id
+        if person and selection == Selection(user_id=person):
+            # All of a person goes: the ledger's copy becomes unreadable too.
+            await self.shred(namespace.tenant, person, context)
+        return gone

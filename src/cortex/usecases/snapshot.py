@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol, cast
 
+from cortex.foundation.cache import Cache
 from cortex.foundation.canonical import JsonValue, canonical_json, sha256_hex
 from cortex.foundation.clock import Clock
 from cortex.foundation.errors import PayloadTooLarge, Unavailable
@@ -24,6 +25,9 @@ HOT_FACT_BYTES_MAX = 2_000
 
 SUMMARY_TOKENS_MAX = 200
 """Tokens of the extractive summary."""
+
+PACKS_KNOWN_MAX = 10_000
+"""Packs of which it is known that this process made them: about 3 MB."""
 
 Pack = dict[str, JsonValue]
 
@@ -99,7 +103,8 @@ class Snapshot:
         self._signer = signer
         self._clock = clock
         self._options = options
-        self._made_here: dict[tuple[Namespace, str], str] = {}
+        self._made_here: Cache[tuple[Namespace, str], str] = Cache(PACKS_KNOWN_MAX)
+        self._invalidated = 0
 
     async def __call__(
         self, principal: Principal, since: str | None = None
@@ -115,21 +120,28 @@ class Snapshot:
         if kept is not None and since == kept["generated_at"] and self._in_time(kept):
             here = self._made_here.get((namespace, reach)) == kept["generated_at"]
             return self._resigned(kept, "cached" if here else "restored")
+        invalidated = self._invalidated
         try:
             pack = await self._build(principal, namespace)
         except Unavailable:
             if kept is None:
                 raise
             return self._resigned(kept, "stale")
-        # Kept ten times as long as it is fresh: a stale pack beats none.
-        kept_seconds = self._options().ttl_seconds * 10
-        await self._shelf.save(namespace, reach, pack, ttl_seconds=kept_seconds)
-        self._made_here[namespace, reach] = cast("str", pack["generated_at"])
+        if invalidated == self._invalidated:
+            # Kept ten times as long as it is fresh: a stale pack beats none.
+            kept_seconds = self._options().ttl_seconds * 10
+            await self._shelf.save(namespace, reach, pack, ttl_seconds=kept_seconds)
+            made = cast("str", pack["generated_at"])
+            self._made_here.put((namespace, reach), made)
         return pack
 
     async def invalidate(self, namespace: Namespace) -> None:
-        """Drop the kept pack: something in it was changed or forgotten."""
+        """Drop the kept pack: something in it was changed or forgotten.
+
+        Nor is one kept that is being made now: it may quote what was there before.
+        """
         # Which packs this process made is left: a dropped one is never asked for.
+        self._invalidated += 1
         await self._shelf.drop(namespace)
 
     async def _kept(self, namespace: Namespace, reach: str) -> Pack | None:

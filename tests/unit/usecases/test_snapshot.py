@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -193,3 +194,22 @@ async def test_facts_of_2_kb_and_more_are_left_out(world):
     world.contents = ["x" * 3_000, "short"]
     pack = await world.snapshot()(ANNA)
     assert [fact["content"] for fact in pack["hot_facts"]] == ["short"]
+
+
+async def test_a_pack_whose_sources_changed_while_it_was_made_is_not_kept(world):
+    snapshot = world.snapshot()
+    read = world.facts
+
+    async def slow(namespace, limit):
+        facts = await read(namespace, limit)
+        world.contents = ["Nothing of it is left."]
+        await snapshot.invalidate(namespace)
+        return facts
+
+    snapshot._sources = replace(snapshot._sources, facts=slow)
+    made = await snapshot(ANNA)
+    assert world.shelf.kept == {}
+    snapshot._sources = replace(snapshot._sources, facts=read)
+    later = await snapshot(ANNA, made["generated_at"])
+    assert later["hot_facts"] != made["hot_facts"]
+    assert len(world.shelf.kept) == 1
