@@ -52,7 +52,7 @@ class Preparing:
             ValidationError: an item breaks a limit; ``field`` names it with its index.
         """
         for index, item in enumerate(items):
-            check_item(item, f"items[{index}]")
+            check_item(item, f"items[{index}].")
         spans = [_spans(item, self.count_tokens) for item in items]
         vectors = await self._embedded(items, spans)
         space = self.embedder.info.space
@@ -140,33 +140,36 @@ def embedded_text(item: NewMemory, part: str) -> str:
     return f"{item.author}: {part}" if item.author else part
 
 
-def check_item(item: NewMemory, where: str) -> None:
-    """Raise ``ValidationError`` naming the field and the limit an item breaks."""
+def check_item(item: NewMemory, prefix: str) -> None:
+    """Raise ``ValidationError`` naming the field and the limit an item breaks.
+
+    ``prefix`` stands before each field's name, such as ``items[0].``.
+    """
     if not item.content.strip():
-        field = f"{where}.content"
+        field = f"{prefix}content"
         raise ValidationError(f"{field} must not be empty", field=field)
-    _check_length(item.content, CONTENT_CHARACTERS_MAX, f"{where}.content")
+    _check_length(item.content, CONTENT_CHARACTERS_MAX, f"{prefix}content")
     for name in ("author", "kind", "session_id", "agent_id", "user_id"):
-        _check_length(getattr(item, name) or "", NAME_CHARACTERS_MAX, f"{where}.{name}")
-    check_origin(item, where)
+        _check_length(getattr(item, name) or "", NAME_CHARACTERS_MAX, f"{prefix}{name}")
+    check_origin(item, prefix)
     if not 0.0 <= item.importance <= 1.0:
-        field = f"{where}.importance"
+        field = f"{prefix}importance"
         raise ValidationError(f"{field} must be between 0 and 1", field=field)
-    _check_tags(item.tags, f"{where}.tags")
-    check_metadata(item.metadata, f"{where}.metadata")
+    _check_tags(item.tags, f"{prefix}tags")
+    check_metadata(item.metadata, f"{prefix}metadata")
     if item.ttl_seconds is not None and not item.ttl_seconds > 0:
-        field = f"{where}.ttl_seconds"
+        field = f"{prefix}ttl_seconds"
         raise ValidationError(f"{field} must be above 0", field=field)
-    _check_validity(item, where)
+    _check_validity(item, prefix)
 
 
-def check_origin(item: NewMemory, where: str) -> None:
+def check_origin(item: NewMemory, prefix: str) -> None:
     """Raise ``ValidationError`` for an overlong origin or a claim of too much trust."""
-    _check_length(item.source, SOURCE_CHARACTERS_MAX, f"{where}.source")
-    _check_length(item.run_id or "", SOURCE_CHARACTERS_MAX, f"{where}.run_id")
+    _check_length(item.source, SOURCE_CHARACTERS_MAX, f"{prefix}source")
+    _check_length(item.run_id or "", SOURCE_CHARACTERS_MAX, f"{prefix}run_id")
     ceiling = TRUST_CEILINGS[item.source_kind]
     if item.trust is not None and not 0.0 <= item.trust <= ceiling:
-        field = f"{where}.trust"
+        field = f"{prefix}trust"
         kind = item.source_kind.value
         message = f"{field} must be between 0 and {ceiling:g} for source_kind {kind}"
         hint = "Leave trust out to take what the kind allows; it can only be lowered."
@@ -192,10 +195,10 @@ def _check_tags(tags: Sequence[str], field: str) -> None:
         _check_length(tag, TAG_CHARACTERS_MAX, field)
 
 
-def _check_validity(item: NewMemory, where: str) -> None:
+def _check_validity(item: NewMemory, prefix: str) -> None:
     start, end = item.valid_from, item.valid_to
     if start is not None and end is not None and end <= start:
-        field = f"{where}.valid_to"
+        field = f"{prefix}valid_to"
         raise ValidationError(f"{field} must be after valid_from", field=field)
 
 

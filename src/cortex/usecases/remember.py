@@ -9,7 +9,7 @@ from cortex.foundation.tenancy import Namespace, Principal
 from cortex.memory.model import Memory, MemoryPatch, NewMemory, Stored
 from cortex.memory.ports import MemoryStore, WriteContext
 from cortex.usecases.model import CallContext
-from cortex.usecases.preparing import Preparing
+from cortex.usecases.preparing import Preparing, check_item
 
 Changed = Callable[[Namespace], Awaitable[None]]
 """Told after a change to what a namespace holds."""
@@ -76,13 +76,15 @@ class UpdateMemory:
         """
         before = await self.store.get(namespace, memory_id)
         after = _patched(before, patch)
-        anew = patch.content is not None or patch.author is not None
-        prepared = (await self.prepare([after]))[0]
+        check_item(after, "")
+        prepared = None
+        if patch.content is not None or patch.author is not None:
+            (prepared,) = await self.prepare([after])
         memory = await self.store.update(
             namespace,
             memory_id,
             patch,
-            prepared=prepared if anew else None,
+            prepared=prepared,
             context=write_context(context),
         )
         await self.changed(namespace)

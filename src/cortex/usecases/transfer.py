@@ -147,7 +147,7 @@ class _Run:
 
     def _memory(self, parsed: ImportedMemory) -> None:
         try:
-            check_item(parsed.item, "line")
+            check_item(parsed.item, "line.")
             namespace = self._places.of(parsed.namespace)
         except CortexError as error:
             self._refuse(_line_error(parsed.line, error))
