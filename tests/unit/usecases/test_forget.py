@@ -32,7 +32,7 @@ async def test_a_pack_asked_for_while_its_source_is_forgotten_is_not_kept(house,
         shelf=PackShelf(values),
         signer=PackSigner(b"a key of at least sixteen bytes"),
         clock=clock,
-        options=SnapshotOptions(),
+        options=SnapshotOptions,
     )
 
     class Busy:
