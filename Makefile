@@ -32,7 +32,7 @@ record-prometheus: .venv/.dev ## Record anew what a real Prometheus answers
 
 check: lint types contracts ## Run every check that is not a test
 
-test-peers: .venv/.dev ## Run the tests against programs from Debian (prometheus, chromium)
+test-peers: .venv/.peers ## Run the tests against programs from Debian (prometheus, chromium) and heavy packages
 	@CORTEX_PEERS=1 $(BIN)/python -m pytest tests/peers -q
 
 lint: .venv/.dev ## Lint, formatting and size limits
@@ -110,6 +110,7 @@ lock: ## Resolve the dependencies anew and write the hashed requirements (needs 
 export: ## Write the hashed requirements from the lock (needs uv)
 	uv export --quiet --no-dev --no-emit-project --no-header -o requirements/run.txt
 	uv export --quiet --group dev --no-emit-project --no-header -o requirements/dev.txt
+	uv export --quiet --only-group peers --no-emit-project --no-header -o requirements/peers.txt
 
 clean: ## Remove the virtual environment and caches
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -124,6 +125,11 @@ clean: ## Remove the virtual environment and caches
 	@echo "Installing Cortex ..."
 	@$(PIP) --require-hashes -r requirements/run.txt
 	@$(PIP) --no-deps --editable .
+	@touch $@
+
+.venv/.peers: .venv/.dev requirements/peers.txt
+	@echo "Installing what tests/peers asks ..."
+	@$(PIP) --no-deps --require-hashes -r requirements/peers.txt
 	@touch $@
 
 .venv/.dev: .venv/.run requirements/dev.txt

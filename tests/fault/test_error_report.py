@@ -31,8 +31,18 @@ class Sentry:
         self.asked = 0
         self.silent = False
         self.port = 0
+        self.connections: list[asyncio.Task[None]] = []
 
     async def serve(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self.connections.append(asyncio.current_task())
+        try:
+            await self.answer(reader, writer)
+        finally:
+            writer.close()
+
+    async def answer(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         self.asked += 1
@@ -42,7 +52,6 @@ class Sentry:
         if self.silent:
             await reader.read()
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
-        writer.close()
 
 
 @pytest.fixture
@@ -52,6 +61,8 @@ async def sentry() -> AsyncIterator[Sentry]:
     taking.port = listening.sockets[0].getsockname()[1]
     yield taking
     listening.close()
+    async with asyncio.timeout(60):
+        await asyncio.gather(*taking.connections)
 
 
 def break_history(home: Path) -> None:

@@ -1,6 +1,6 @@
 """Tests against servers that a fresh machine lacks: ``make test-peers`` runs them.
 
-They need Debian's prometheus (with promtool).
+They need Debian's prometheus (with promtool) and requirements/peers.txt.
 """
 
 import os

@@ -41,12 +41,22 @@ class Server:
     heads: list[str] = field(default_factory=list)
     answers: deque[str] = field(default_factory=deque)
     silent: bool = False
+    connections: list[asyncio.Task[None]] = field(default_factory=list)
 
     @property
     def dsn(self) -> str:
         return f"http://{KEY}@127.0.0.1:{self.port}/base/42"
 
     async def serve(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self.connections.append(asyncio.current_task())
+        try:
+            await self.answer(reader, writer)
+        finally:
+            writer.close()
+
+    async def answer(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
@@ -59,7 +69,6 @@ class Server:
             self.taken.append(Envelope.deserialize(body))
             told = self.answers.popleft() if self.answers else "200 OK"
             writer.write(f"HTTP/1.1 {told}\r\ncontent-length: 0\r\n\r\n".encode())
-        writer.close()
 
     @property
     def events(self) -> list[dict]:
@@ -73,6 +82,8 @@ async def server() -> AsyncIterator[Server]:
     taking.port = listening.sockets[0].getsockname()[1]
     yield taking
     listening.close()
+    async with asyncio.timeout(60):
+        await asyncio.gather(*taking.connections)
 
 
 @pytest.fixture

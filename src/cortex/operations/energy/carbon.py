@@ -57,7 +57,7 @@ def open_carbon() -> CarbonPower:
         raise PowerUnavailable(message, hint=hint) from error
     tracker = library.OfflineEmissionsTracker(
         country_iso_code=_COUNTRY,
-        save_to_file=False,
+        output_methods=[],
         log_level="error",
         tracking_mode="machine",
     )
