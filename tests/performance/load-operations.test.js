@@ -10,16 +10,17 @@ const PLAIN = [
   'GET /admin/alerts', 'GET /alerts', 'GET /quotas', 'GET /slo', 'GET /metrics/energy',
   'GET /events/dead-letters', 'GET /performance/metrics', 'GET /performance/status',
   'GET /performance/spans', 'GET /performance/errors', 'GET /svc/list',
-  'GET /svc/health', 'GET /db/list',
+  'GET /svc/health', 'GET /db/list', 'GET /config', 'GET /config/history',
 ];
 const TOKENS = [
   'GET /admin/tokens', 'POST /admin/tokens', 'POST /admin/tokens/{token_id}/rotate',
   'DELETE /admin/tokens/{token_id}',
 ];
 
-export const requests = PLAIN.length + TOKENS.length + 8;
+export const requests = PLAIN.length + TOKENS.length + 10;
 export const options = profile(
   usual(...PLAIN, ...TOKENS, 'POST /alerts/acknowledge', 'POST /events/dead-letters/retry',
+    'PATCH /config', 'POST /config/rollback',
     'GET /performance/history', 'GET /performance/traces/{trace_id}',
     'GET /db/schema/{name}', 'GET /db/sample', 'GET /fs/list', 'GET /fs/read_text'),
   requests,
@@ -53,6 +54,9 @@ export default function use(data, number = exec.scenario.iterationInTest) {
   // No alert fires in a healthy server: that it knows of none is the right answer.
   ask('POST /alerts/acknowledge', { body: { name: 'no-such-alert' }, statuses: [404] });
   ask('POST /events/dead-letters/retry', { body: {} });
+  // Each change differs from the last, so there is always one to go back to.
+  ask('PATCH /config', { body: { set: { default_ttl: 120 + (number % 60) } } });
+  ask('POST /config/rollback', { body: { reason: 'load' } });
   ask('GET /performance/history', {
     path: '/performance/history?metric=cortex_http_requests_total&fn=rate&window=60',
   });

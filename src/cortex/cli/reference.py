@@ -21,7 +21,8 @@ _PREFACE = """\
 Made from the program by `python -m cortex.cli.reference docs/reference/cli.md`; do \
 not edit by hand.
 
-Commands other than `serve`, `demo`, `doctor`, `mcp`, `config`, `ledger`, `policy`, \
+Commands other than `serve`, `demo`, `doctor`, `mcp`, `config show`, `config check`, \
+`ledger`, `policy`, \
 `tokens`, `encryption`, `witness`, `slo validate` and `slo rules` talk to a running \
 server: \
 the one of `--url`, else of `CORTEX_URL`, else this machine on `CORTEX_PORT` or 4949, \

@@ -2,8 +2,6 @@
 
 import asyncio
 
-import pytest
-
 TOKENS = (
     '{"chief": {"token": "chief-token-0123456789", "scopes": ["config"]},'
     ' "clerk": {"token": "clerk-token-0123456789", "scopes": ["admin", "memory"]},'
@@ -66,19 +64,16 @@ async def test_one_wrong_field_refuses_all_of_them(http):
     assert (await settings(http))["log_level"]["value"] == "info"
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
+async def test_a_change_that_cannot_be_meant_is_refused(http):
+    for body in (
         {"set": {"nothing": 1}},
         {"reset": ["nothing"]},
         {"set": {"log_level": "debug"}, "reset": ["log_level"]},
         {"set": []},
         {"sets": {}},
         {"reason": "x" * 201},
-    ],
-)
-async def test_a_change_that_cannot_be_meant_is_refused(http, body):
-    assert (await http.patch("/config", json=body)).status_code == 422
+    ):
+        assert (await http.patch("/config", json=body)).status_code == 422
 
 
 async def test_a_reset_gives_the_layer_below_back(http):
@@ -121,11 +116,11 @@ async def test_a_rollback_is_a_revision_of_its_own(http):
     assert [r["revision"] for r in rest.json()["revisions"]] == [2, 1]
 
 
-@pytest.mark.parametrize("revision", [0, 5])
-async def test_there_must_be_something_to_go_back_to(http, revision):
-    answer = await http.post("/config/rollback", json={"revision": revision})
-    assert answer.status_code == 404
-    assert answer.json()["error"]["code"] == "REVISION_NOT_FOUND"
+async def test_there_must_be_something_to_go_back_to(http):
+    for body in ({}, {"revision": 0}, {"revision": 5}):
+        answer = await http.post("/config/rollback", json=body)
+        assert answer.status_code == 404
+        assert answer.json()["error"]["code"] == "REVISION_NOT_FOUND"
 
 
 async def test_what_fails_to_apply_is_undone_and_told(served, http):
@@ -141,12 +136,12 @@ async def test_what_fails_to_apply_is_undone_and_told(served, http):
     assert "it is broken" in last["reason"]
 
 
-@pytest.mark.parametrize("token", ["clerk", "other"])
-@pytest.mark.parametrize(("method", "path"), BODIES)
-async def test_settings_are_the_operators(serve_with, token, method, path):
+async def test_settings_are_the_operators(serve_with):
     served = serve_with(TOKENS)
-    async with served.client(f"{token}-token-0123456789") as http:
-        answer = await http.request(method, path, json=BODIES[method, path])
-    assert answer.status_code == 403
     async with served.client("chief-token-0123456789") as http:
+        for token in ("clerk", "other"):
+            bearer = {"Authorization": f"Bearer {token}-token-0123456789"}
+            for (method, path), body in BODIES.items():
+                answer = await http.request(method, path, json=body, headers=bearer)
+                assert answer.status_code == 403
         assert (await settings(http))["log_level"]["value"] == "info"

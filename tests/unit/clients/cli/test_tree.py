@@ -47,6 +47,9 @@ def test_the_contract_of_this_release_is_there() -> None:
         "models warm",
         "config show",
         "config check",
+        "config history",
+        "config rollback",
+        "config set",
         "doctor",
     }
 
