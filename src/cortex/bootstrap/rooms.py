@@ -238,6 +238,7 @@ def _use_cases(rooms: _Rooms) -> UseCases:
         reflect=reflect,
         audit=rooms.trust.audit,
         follow=rooms.trust.follow,
+        past_events=rooms.trust.past_events,
         dead_letters=rooms.trust.dead_letters,
         observed=rooms.observing.observed,
         operations=rooms.promises.operations,

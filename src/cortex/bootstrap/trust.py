@@ -29,6 +29,7 @@ from cortex.usecases.dead_letters import DeadLetters
 from cortex.usecases.follow import Follow
 from cortex.usecases.health import Check
 from cortex.usecases.model import CallContext
+from cortex.usecases.past_events import PastEvents
 
 LEDGER_UPKEEP_SECONDS = 60.0
 """Between two looks at rotation, archive and snapshots."""
@@ -73,6 +74,7 @@ class Trust:
         self._tracer = tools.tracer
         self._relay.subscribe(RELAY_NAME, self._keep, together=EVENTS_TOGETHER)
         self.follow = Follow(self._relay.journal, tools.clock)
+        self.past_events = PastEvents(self._relay.journal)
         self.dead_letters = DeadLetters(self._relay.journal, self._relay.redeliver)
         transport = transport_of(settings)
         self.transports = () if transport is None else (transport,)

@@ -1,16 +1,65 @@
-"""``cortex events``: what subscribers refused, and offering it again."""
+"""``cortex events``: what happened, what subscribers refused, offering it again."""
 
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Any
 
 import typer
 
 from cortex.cli.command import Server, command
 from cortex.cli.exits import Exit
-from cortex.cli.printing import moment, print_json, print_table
+from cortex.cli.printing import moment, print_json, print_table, say
+from cortex.cli.tokens import seconds_of
+from cortex.foundation.clock import SystemClock
+from cortex_client.call import Call
 
 Subscriber = Annotated[
     str | None, typer.Option("--subscriber", help="Only letters of this one.")
 ]
+
+
+@command
+def list_events(
+    server: Server,
+    types: Annotated[
+        list[str] | None,
+        typer.Option("--type", help="Only this type; may be repeated."),
+    ] = None,
+    subject: Annotated[str, typer.Option(help="Only events about this id.")] = "",
+    last: Annotated[
+        str | None, typer.Option(help="Time looked back: 90s, 15m, 12h, 30d.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="Events shown.")] = 50,
+    cursor: Annotated[
+        str | None, typer.Option(help="next_cursor of the page before.")
+    ] = None,
+) -> None:
+    """Show events that happened, the newest first.
+
+    Example: cortex events list --type memory.stored --last 1h --json
+    """
+    asked: dict[str, Any] = {"limit": limit, "types": ",".join(types or ())}
+    asked["subject"] = subject
+    if last is not None:
+        asked["since"] = SystemClock().now() - seconds_of(last)
+    if cursor is not None:
+        asked["cursor"] = cursor
+    with server.connect() as client:
+        told = client.send(Call("GET", "/events", _read, asked))
+    if server.as_json:
+        print_json(told)
+        return
+    rows = [
+        (
+            moment(datetime.fromisoformat(one["time"]).timestamp()),
+            one["type"],
+            one.get("subject", ""),
+            one["id"],
+        )
+        for one in told["events"]
+    ]
+    print_table(("at (UTC)", "type", "subject", "event"), rows)
+    if told["next_cursor"]:
+        say(f"older ones: --cursor {told['next_cursor']}")
 
 
 @command
@@ -63,7 +112,12 @@ def retry(
 
 def build() -> typer.Typer:
     """Return the command group."""
-    group = typer.Typer(no_args_is_help=True, help="Events and their dead letters.")
+    group = typer.Typer(no_args_is_help=True, help="Past events and dead letters.")
+    group.command("list")(list_events)
     group.command("dead-letters")(dead_letters)
     group.command("retry")(retry)
     return group
+
+
+def _read(answer: Any) -> dict[str, Any]:
+    return dict(answer.body)

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Generic, Protocol, TypeVar
 
+import orjson
+
 from cortex.foundation.errors import ValidationError
 from cortex.storage.queries import Queries
 from cortex.storage.sqlite import Connection, Database
@@ -95,6 +97,24 @@ class Letters:
     tenant: str | None = None
     subscriber: str | None = None
     event_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """Which events of a tenant are meant; None leaves a condition out.
+
+    Attributes:
+        types: any of these; all when there are none.
+        since: epoch seconds, as ``until``; both in.
+        before: the position that all of them come before.
+    """
+
+    tenant: str
+    types: tuple[str, ...] = ()
+    subject: str | None = None
+    since: float | None = None
+    until: float | None = None
+    before: int | None = None
 
 
 def append(connection: Connection, event: Fact) -> None:
@@ -199,6 +219,24 @@ class Journal(Generic[T]):
             if known or len(rows) < limit:
                 return known
             position = rows[-1].position
+
+    async def before(self, sought: Sought, *, limit: int) -> list[Entry[T]]:
+        """Return up to ``limit`` events that are sought, the newest first."""
+        types = orjson.dumps(sought.types).decode()
+        bounds = {**asdict(sought), "types": types, "limit": limit}
+
+        def select(connection: Connection) -> list[Row]:
+            return [
+                Row(*row) for row in connection.execute(_SQL["read_before"], bounds)
+            ]
+
+        while True:
+            rows = await self._database.read(select)
+            read = ((row.position, self._read(row.body)) for row in rows)
+            known = [Entry(at, event) for at, event in read if event is not None]
+            if known or len(rows) < limit:
+                return known
+            bounds["before"] = rows[-1].position
 
     async def dead_letters(
         self, which: Letters | None = None, *, limit: int

@@ -18,6 +18,7 @@ from cortex.testing.configuration import fake_configuration
 from cortex.testing.dead_letters import FakeLetters
 from cortex.testing.embedding import FakeEmbedder
 from cortex.testing.inference_control import fake_control
+from cortex.testing.journal import FakeJournal
 from cortex.testing.observed import FakeErrors, FakeHistory, FakeTraces
 from cortex.testing.promises import FakeWatched
 from cortex.testing.usecases import (
@@ -54,6 +55,7 @@ from cortex.usecases.model import (
     Table,
 )
 from cortex.usecases.observed import Observed
+from cortex.usecases.past_events import PastEvents
 from cortex.usecases.plan import MakePlan
 from cortex.usecases.reflect import Reflect
 
@@ -121,6 +123,7 @@ class FakeSurroundings:
     readiness: Readiness = field(default_factory=lambda: Readiness(ready=True))
     files: dict[str, str] = field(default_factory=lambda: {"readme.txt": "hello"})
     letters: FakeLetters = field(default_factory=FakeLetters)
+    journal: FakeJournal = field(default_factory=FakeJournal)
 
     async def snapshot(
         self, principal: Principal, since: str | None
@@ -271,6 +274,7 @@ def fake_world(clock: Clock, ids: IdSource) -> FakeWorld:
         reflect=Reflect(agents, Checker(TermAnalyser()), _unheard, clock),
         audit=Audit(LedgerRoom()),
         follow=_silence,
+        past_events=PastEvents(around.journal),
         dead_letters=DeadLetters(around.letters, around.letters.redeliver),
         operations=watched.operations,
         configuration=fake_configuration(clock),

@@ -70,6 +70,7 @@ from cortex.usecases.model import (
 )
 from cortex.usecases.observed import Observed
 from cortex.usecases.operations import Operations
+from cortex.usecases.past_events import PastEvents
 from cortex.usecases.plan import PlanMade, PlanRequest
 from cortex.usecases.reflect import Reflected, ReflectRequest
 
@@ -370,6 +371,7 @@ class UseCases:
     reflect: Reflect
     audit: Audit
     follow: FollowEvents
+    past_events: PastEvents
     dead_letters: DeadLetters
     observed: Observed
     operations: Operations

@@ -95,7 +95,7 @@ class Follow:
                 found = await self._journal.after(position, limit=EVENTS_READ)
                 for entry in found:
                     position = entry.position
-                    if _is_for(principal, entry.event, types):
+                    if concerns(principal, entry.event, types):
                         silent_since = self._clock.monotonic()
                         yield entry.event
                 if found:
@@ -121,7 +121,8 @@ async def _woken(waiting: asyncio.Event) -> None:
         return
 
 
-def _is_for(principal: Principal, event: Event, types: Collection[str] | None) -> bool:
+def concerns(principal: Principal, event: Event, types: Collection[str] | None) -> bool:
+    """Return whether the caller may see the event, and asked for its type."""
     if event.tenant != principal.tenant or (types and event.type not in types):
         return False
     name = event.data.get("namespace")

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from cortex.bus.events import Event
 from cortex.foundation.errors import Conflict, NotFound, Unavailable
 from cortex.foundation.ids import Uuid7Source
-from cortex.storage.outbox import Letters, append
+from cortex.storage.outbox import Letters, Sought, append
 from cortex.storage.relay import Relay, RelayOptions
 from cortex.storage.sqlite import Connection, Database
 from cortex.testing.clock import ManualClock
@@ -409,3 +410,27 @@ async def test_redelivery_counts_tries_and_letters_are_chosen_by_tenant(
     assert await relay.journal.dead_letters(limit=9) == []
     relay.unsubscribe("one")
     assert await relay.redeliver(letter) == "its subscriber is not running"
+
+
+async def test_past_events_are_sought_by_tenant_type_subject_time_and_place(
+    database: Database, clock: ManualClock, make: Callable[[str], Event]
+) -> None:
+    journal = relay_of(database, clock).journal
+    made = [
+        replace(make(f"{n}"), subject=f"s{n % 2}", time=100.0 + n, tenant=tenant)
+        for n, tenant in enumerate(["local", "local", "acme", "local"])
+    ]
+    await database.write(adding(*made))
+
+    async def found(**asked: object) -> list[str]:
+        entries = await journal.before(Sought("local", **asked), limit=9)
+        return [entry.event.id for entry in entries]
+
+    newest_first = [made[3].id, made[1].id, made[0].id]
+    assert await found() == newest_first
+    assert await found(types=(made[0].type, "memory.stored")) == newest_first
+    assert await found(types=("memory.stored",)) == []
+    assert await found(subject="s1") == [made[3].id, made[1].id]
+    assert await found(since=101.0, until=102.0) == [made[1].id]
+    place = await journal.position_of(made[3].id)
+    assert await found(before=place) == newest_first[1:]

@@ -6,6 +6,16 @@ ON CONFLICT (id) DO NOTHING;
 SELECT position, id, type, tenant, body FROM outbox_events
 WHERE position > ? ORDER BY position LIMIT ?;
 
+-- name: read_before
+SELECT position, id, type, tenant, body FROM outbox_events
+WHERE tenant = :tenant
+    AND (:types = '[]' OR type IN (SELECT value FROM json_each(:types)))
+    AND (:since IS NULL OR time >= :since) AND (:until IS NULL OR time <= :until)
+    AND (:subject IS NULL
+        OR json_extract(CAST(body AS TEXT), '$.subject') = :subject)
+    AND (:before IS NULL OR position < :before)
+ORDER BY position DESC LIMIT :limit;
+
 -- name: position_of
 SELECT position FROM outbox_events WHERE id = ?;
 

@@ -26,3 +26,18 @@ def test_a_letter_that_stays_fails_the_command(cortex: Any, server: Any, reply: 
     failed = cortex("events", "retry", "--json")
     assert failed.exit_code == 1
     assert json.loads(failed.stdout)["failed"] == 1
+
+
+def test_past_events_are_shown_with_where_to_go_on(
+    cortex: Any, server: Any, reply: Any
+):
+    event = {
+        "id": "e9", "type": "memory.stored", "subject": "m1",
+        "time": "2023-11-14T22:13:20.000000Z",
+    }  # fmt: skip
+    server.then(reply(200, {"events": [event], "next_cursor": "e9"}))
+    done = cortex("events", "list", "--type", "memory.stored", "--last", "1h")
+    assert done.exit_code == 0
+    for text in ("e9", "memory.stored", "m1", "2023-11-14"):
+        assert text in done.stdout
+    assert "--cursor e9" in done.output

@@ -1,4 +1,4 @@
-"""/events: what happens, as Server-Sent Events, and what a subscriber refused.
+"""/events: what happened, what happens, and what a subscriber refused.
 
 The stream follows WHATWG HTML, section 9.2.
 """
@@ -23,10 +23,10 @@ from cortex.service.http.body import read_body
 from cortex.service.http.caller import EVENT_STREAM, Admitted
 from cortex.service.http.description import accepts
 from cortex.service.http.wire import dead_letters as wire
+from cortex.service.http.wire import events as past
 from cortex.usecases.catalog import UseCases
 
 EVENT_ID_CHARACTERS_MAX = 200
-TYPES_CHARACTERS_MAX = 4_000
 RECONNECT_MILLISECONDS = 1_000
 """What clients are told to wait before they come back."""
 
@@ -44,12 +44,12 @@ class StreamQuery(Wire):
     """GET /events/stream."""
 
     format: EventForm = EventForm.CLOUDEVENTS
-    types: Annotated[str, StringConstraints(max_length=TYPES_CHARACTERS_MAX)] = ""
-    token: Annotated[str, StringConstraints(max_length=TYPES_CHARACTERS_MAX)] = ""
+    types: Annotated[str, StringConstraints(max_length=past.TYPES_CHARACTERS_MAX)] = ""
+    token: Annotated[str, StringConstraints(max_length=past.TYPES_CHARACTERS_MAX)] = ""
 
 
 class EventRoutes:
-    """Handlers of the stream and of dead letters."""
+    """Handlers of past and coming events, and of dead letters."""
 
     def __init__(self, cases: UseCases) -> None:
         """Take the use cases."""
@@ -67,6 +67,12 @@ class EventRoutes:
             responses={200: {"description": "Server-Sent Events", "content": stream}},
         )
         router.add_api_route(
+            "/events",
+            self.list_events,
+            methods=["GET"],
+            response_model=past.EventsAnswer,
+        )
+        router.add_api_route(
             "/events/dead-letters",
             self.list_dead_letters,
             methods=["GET"],
@@ -80,6 +86,16 @@ class EventRoutes:
             openapi_extra=accepts(wire.RetryBody),
         )
         return router
+
+    async def list_events(
+        self, caller: Admitted, query: Annotated[past.EventsQuery, Query()]
+    ) -> Response:
+        """List events of the tenant, the newest first, as far back as they are kept."""
+        caller.require(Scope.STATE)
+        asked = query.domain(_types(query.types))
+        return json_answer(
+            past.page(await self._cases.past_events(caller.principal, asked))
+        )
 
     async def list_dead_letters(
         self, caller: Admitted, query: Annotated[wire.LettersQuery, Query()]
