@@ -187,8 +187,8 @@ def compose(
 
 
 def _use_cases(rooms: _Rooms) -> UseCases:
-    stores, clock, health = rooms.stores, rooms.tools.clock, rooms.health
-    preparing, search = rooms.preparing, rooms.search
+    stores, health, preparing = rooms.stores, rooms.health, rooms.preparing
+    state, search = State(HotState(stores.values), rooms.announcer), rooms.search
     listing, remember = ListMemories(stores.memories), rooms.remembering
     plan, reflect = _agents(rooms, search, remember, listing)
     databases, files = _databases(rooms), Files(rooms.settings.fs_roots)
@@ -196,7 +196,6 @@ def _use_cases(rooms: _Rooms) -> UseCases:
     discover = Discover(stores.memories, databases, files, services, models)
     snapshot = _snapshot(rooms, discover)
     sessions = Conversations(stores.sessions, preparing)
-    state = State(HotState(stores.values), rooms.announcer)
     return UseCases(
         remember=remember,
         get_memory=stores.memories.get,
@@ -218,10 +217,10 @@ def _use_cases(rooms: _Rooms) -> UseCases:
         put_state=state.put,
         delete_state=state.delete,
         build_context=rooms.building,
-        optimize_context=OptimizeContext(rooms.counters, clock),
+        optimize_context=OptimizeContext(rooms.counters, rooms.tools.clock),
         snapshot=snapshot,
         discover=discover,
-        vector_search=VectorSearch(search, clock),
+        vector_search=VectorSearch(search, rooms.tools.clock),
         list_databases=databases.list,
         database_schema=databases.schema,
         database_sample=databases.sample,

@@ -233,7 +233,7 @@ def fake_world(clock: Clock, ids: IdSource) -> FakeWorld:
     around, watched = FakeSurroundings(clock), FakeWatched(clock, ids)
     embedder, reader = FakeEmbedder(), StandInReader()
     agents = _agents(memory, embedder)
-    use_cases = UseCases(
+    cases = UseCases(
         remember=memory.remember,
         get_memory=memory.get,
         update_memory=memory.update,
@@ -283,9 +283,8 @@ def fake_world(clock: Clock, ids: IdSource) -> FakeWorld:
         health=around.health,
         ready=around.ready,
     )
-    return FakeWorld(
-        memory, transfer, sessions, state, around, embedder, watched, use_cases
-    )
+    rooms = (memory, transfer, sessions, state, around, embedder, watched)
+    return FakeWorld(*rooms, cases)
 
 
 def _agents(memory: FakeMemory, embedder: FakeEmbedder) -> AgentMemory:
