@@ -190,20 +190,29 @@ def growth(values: Sequence[float]) -> float:
     return 100 * slope * (len(values) - 1) / statistics.median(values)
 
 
-def claims_of(name: str, found: dict[str, Any]) -> list[Claim]:
-    """Return whether the run holds, and each route against its goal."""
+def whole_run(name: str, found: dict[str, Any]) -> list[Claim]:
+    """Return whether a run holds."""
     told = "; ".join(found["broken"])
     rate = 100 * (found["all"]["success_rate"] or 0.0)
     note = f"{found['all']['requests']} requests, {found['profile']}"
-    lines = {route: one for route, one in found["routes"].items() if one["requests"]}
-    worst = max((one["p99_ms"] for one in lines.values()), default=0.0)
+    worst = max((one["p99_ms"] for one in asked_for(found).values()), default=0.0)
     kept = len(found["broken"])
-    claims = [
+    return [
         Claim(f"{name}_success", rate, "%", 100 * SUCCESS_MIN, note=note),
         Claim(f"{name}_broken_thresholds", kept, "thresholds", 0, True, note=told),
         Claim(f"{name}_p99_worst", worst, "ms", P99_GOAL, at_most=True),
     ]
-    for route, one in lines.items():
+
+
+def asked_for(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what was measured of each route that was asked."""
+    return {route: one for route, one in found["routes"].items() if one["requests"]}
+
+
+def each_route(name: str, found: dict[str, Any]) -> list[Claim]:
+    """Return each route's P95 against its goal, beside its success rate."""
+    claims = []
+    for route, one in asked_for(found).items():
         tag = f"{name}:{route}_p95".replace(" ", "_")
         note = (
             f"success {100 * one['success_rate']:.2f} % of {one['requests']}, "
@@ -219,7 +228,8 @@ def full(load: Load, names: Sequence[str], rate: int, seconds: float) -> list[Cl
     claims = []
     for name in names:
         print(f"{name} ...", file=sys.stderr, flush=True)
-        claims += claims_of(name, load.run(name, "full", rate, seconds))
+        found = load.run(name, "full", rate, seconds)
+        claims += whole_run(name, found) + each_route(name, found)
     return claims
 
 
@@ -283,7 +293,7 @@ def soak(load: Load, names: Sequence[str], rate: int, seconds: float) -> list[Cl
         found = load.run(names[0], "soak", rate // 2, seconds)
     steady = samples[len(samples) // WARMING :]
     mebibytes = f"{steady[0] / 2**20:.0f} to {steady[-1] / 2**20:.0f} MiB"
-    claims = claims_of("soak", found)
+    claims = whole_run("soak", found)
     claims.append(
         Claim(
             "soak_memory_growth", growth(steady), "%", MEMORY_GROWTH_MAX, True,

@@ -1,4 +1,7 @@
-"""All journeys by the real k6, for seconds: nothing fails, and failures are told."""
+"""All journeys by the real k6, for seconds: nothing fails, and failures are told.
+
+And the data to try a server with: made up, the same each time, with known answers.
+"""
 
 import json
 import os
@@ -13,6 +16,7 @@ from typing import Any
 import pytest
 
 SCRIPTS = Path(__file__).parents[1] / "performance"
+MAKER = Path(__file__).parents[2] / "tools" / "make_memories.py"
 K6 = Path(sys.executable).with_name("k6")
 HEAVY = os.environ.get("CORTEX_HEAVY") == "1"
 
@@ -81,3 +85,26 @@ def test_every_route_answers_rightly_and_a_failing_run_is_failed(server, tmp_pat
     assert found["status"] != 0
     assert found["all"]["success_rate"] == 0.0
     assert found["answers"]["broken"] == found["all"]["requests"]
+
+
+def test_made_memories_are_the_same_each_time_and_answer_their_questions(
+    server, tmp_path
+):
+    kept = tmp_path / "questions.jsonl"
+    command = [sys.executable, MAKER, "--count", "300", "--questions", str(kept)]
+    lines = subprocess.run(command, capture_output=True, check=True).stdout
+    assert lines == subprocess.run(command, capture_output=True, check=True).stdout
+    answered = server.client.post(
+        "/memory/import",
+        content=lines,
+        headers={"Content-Type": "application/x-ndjson", "Accept": "application/json"},
+    ).json()
+    assert (answered["stored"], answered["failed"]) == (300, 0)
+    questions = [json.loads(line) for line in kept.read_text("utf-8").splitlines()]
+    assert len(questions) > 100
+    found = 0
+    for one in questions[:20]:
+        query = {"query": one["question"], "top_k": 5}
+        hits = server.client.post("/memory/search", json=query).json()["hits"]
+        found += one["answer"] in [hit["content"] for hit in hits]
+    assert found >= 18

@@ -1,6 +1,5 @@
 // Plans and reflections of the default planner, which needs no model.
-import exec from 'k6/execution';
-import { ask, profile, summary } from './profiles.js';
+import { ask, counted, profile, summary } from './profiles.js';
 
 const GOAL = 'Back up the database, then migrate it, then tell the team';
 
@@ -22,7 +21,7 @@ function judged(answer) {
   return score >= 0 && score <= 1;
 }
 
-export default function use(data, number = exec.scenario.iterationInTest) {
+export default function use(data, number = counted()) {
   const strategy = number % 2 ? 'cot' : 'tot';
   ask('POST /agents/plan', { body: { goal: `${GOAL} ${number}`, strategy }, holds: whole });
   const output = { content: `Step ${number}: the database was backed up at noon.` };

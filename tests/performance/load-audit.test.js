@@ -1,6 +1,5 @@
 // What auditors ask: entries, their content, signed heads, proofs, a verification.
-import exec from 'k6/execution';
-import { ask, profile, summary, until, usual } from './profiles.js';
+import { ask, counted, profile, summary, until, usual } from './profiles.js';
 
 const VERIFY_EVERY = 20; // it reads the whole log, and one runs at a time
 
@@ -29,7 +28,7 @@ export function setup() {
   return { index };
 }
 
-export default function use(data, number = exec.scenario.iterationInTest) {
+export default function use(data, number = counted()) {
   const recorded = ask('POST /audit/record', { body: call(number) });
   if (recorded.status !== 200) return;
   const entry = `/audit/entries/${recorded.json('index')}`;

@@ -1,6 +1,5 @@
 // Care for what is stored: import, list, correct, quarantine, export, forget.
-import exec from 'k6/execution';
-import { ask, profile, summary, usual } from './profiles.js';
+import { ask, counted, profile, summary, usual } from './profiles.js';
 
 const namespace = 'load-curation';
 const NDJSON = { 'Content-Type': 'application/x-ndjson', Accept: 'application/json' };
@@ -19,7 +18,7 @@ export function setup() {
   return { run: `${Date.now()}` };
 }
 
-export default function use(data, number = exec.scenario.iterationInTest) {
+export default function use(data, number = counted()) {
   const run = `${data.run}-${number}`;
   const mine = `namespace=${namespace}&run_id=${run}`;
   const lines = ['first', 'second'].map((word) => JSON.stringify(

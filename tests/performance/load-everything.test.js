@@ -1,5 +1,4 @@
 // All journeys mixed, one after the other: what stress and soak load, and CI.
-import exec from 'k6/execution';
 import * as agents from './load-agents.test.js';
 import * as audit from './load-audit.test.js';
 import * as curation from './load-curation.test.js';
@@ -9,7 +8,7 @@ import * as memory from './load-memory.test.js';
 import * as multimodal from './load-multimodal.test.js';
 import * as operations from './load-operations.test.js';
 import * as sessions from './load-sessions.test.js';
-import { profile, summary } from './profiles.js';
+import { counted, profile, summary } from './profiles.js';
 
 const JOURNEYS = [
   memory, audit, sessions, multimodal, curation, agents, inference, health, operations,
@@ -24,7 +23,7 @@ export function setup() {
 }
 
 export default function use(data) {
-  const number = exec.scenario.iterationInTest;
+  const number = counted();
   const which = number % JOURNEYS.length;
   JOURNEYS[which].default(data[which], Math.floor(number / JOURNEYS.length));
 }

@@ -1,6 +1,5 @@
 // Embeddings of texts in their three forms, and what operators ask about models.
-import exec from 'k6/execution';
-import { ask, profile, summary, usual } from './profiles.js';
+import { ask, counted, profile, summary, usual } from './profiles.js';
 
 export const requests = 9;
 export const options = profile({
@@ -19,7 +18,7 @@ export function setup() {
   return { mode: state.power.mode, replicas: state.pool.wanted };
 }
 
-export default function use(data, number = exec.scenario.iterationInTest) {
+export default function use(data, number = counted()) {
   const text = `the harbour opens at ${number}`;
   ask('POST /embed', { body: { text }, holds: (a) => a.json('embedding').length > 0 });
   ask('POST /embeddings', {

@@ -1,6 +1,5 @@
 // The main job: store, search, read, build a context, record in the ledger.
-import exec from 'k6/execution';
-import { ask, profile, summary, usual } from './profiles.js';
+import { ask, counted, profile, summary, usual } from './profiles.js';
 
 const SUBJECTS = ['harbour', 'invoice', 'garden', 'release', 'library', 'kitchen', 'bridge'];
 const namespace = 'load';
@@ -26,7 +25,7 @@ export function setup() {
   return { ids: answer.json('ids') };
 }
 
-export default function use(data, number = exec.scenario.iterationInTest) {
+export default function use(data, number = counted()) {
   const subject = SUBJECTS[number % SUBJECTS.length];
   const query = `when does the ${subject} open`;
   ask('POST /memory', {

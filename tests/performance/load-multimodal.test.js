@@ -1,8 +1,7 @@
 // Texts, pictures and recordings, each with other bytes, so that no cache helps. A minute
 // brings 240 requests of 60 clients and more: the limit of one client is not met.
-import exec from 'k6/execution';
 import http from 'k6/http';
-import { ask, profile, summary } from './profiles.js';
+import { ask, counted, profile, summary } from './profiles.js';
 
 const ROUTE = 'POST /embed/multimodal';
 const PICTURE = open('../data/media/chelsea.jpg', 'b');
@@ -51,7 +50,7 @@ export function setup() {
   listen(0, { quiet });
 }
 
-export default function use(data, number = exec.scenario.iterationInTest) {
+export default function use(data, number = counted()) {
   for (const word of ['a photo of', 'a drawing of', 'a story about']) {
     embed('TEXT', { text: `${word} a cat, number ${number}` });
   }

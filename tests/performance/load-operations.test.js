@@ -1,6 +1,5 @@
 // What operators and the dashboard ask: tokens, alerts, promises, history, surroundings.
-import exec from 'k6/execution';
-import { ask, profile, summary, until, usual } from './profiles.js';
+import { ask, counted, profile, summary, until, usual } from './profiles.js';
 
 // What the server has to be told of: CORTEX_DATABASES and CORTEX_FS_ROOTS.
 const DATABASE = __ENV.DATABASE || 'load';
@@ -48,7 +47,7 @@ function tokens(run, number) {
   ask('DELETE /admin/tokens/{token_id}', { path });
 }
 
-export default function use(data, number = exec.scenario.iterationInTest) {
+export default function use(data, number = counted()) {
   for (const route of PLAIN) ask(route);
   tokens(data.run, number);
   // No alert fires in a healthy server: that it knows of none is the right answer.

@@ -1,6 +1,6 @@
 // Conversations, hot state and the signed snapshot of both.
 import exec from 'k6/execution';
-import { ask, profile, summary, usual } from './profiles.js';
+import { ask, counted, profile, summary, usual } from './profiles.js';
 
 const namespace = 'load-sessions';
 const KEYS = 100;
@@ -19,7 +19,7 @@ export function setup() {
   ask('GET /state/snapshot', { quiet: true });
 }
 
-export default function use(data, number = exec.scenario.iterationInTest) {
+export default function use(data, number = counted()) {
   const here = `?namespace=${namespace}`;
   const begun = ask('POST /sessions', { body: { title: `talk ${number}`, namespace } });
   if (begun.status !== 200) return;

@@ -22,6 +22,7 @@ const FAILED_MAX = 0.005;
 const IN_TIME_MIN = 0.95; // what a goal for the 95th percentile says
 const SLICES_MAX = 10;
 const SLICE_SECONDS_MIN = 10;
+const ITERATIONS_MAX = 1e6; // of a slice
 const CLIENTS_OF_USER = 250;
 const WAIT_SECONDS_MAX = 20;
 const GOALS = {};
@@ -111,6 +112,12 @@ export function profile(goals, requests) {
     summaryTrendStats: ['med', 'p(95)', 'p(99)', 'max'],
     setupTimeout: '120s',
   };
+}
+
+// The number of this iteration, which no other of the test has.
+export function counted() {
+  const slice = Number(exec.scenario.name.split('_')[1] || 0);
+  return slice * ITERATIONS_MAX + exec.scenario.iterationInTest;
 }
 
 // The contract's goal for all routes that have none of their own.
