@@ -19,7 +19,7 @@ SET: Final = {
     "OPENBLAS_NUM_THREADS": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
 }
-"""One thread a process, and no files."""
+"""No threads but the models' own, and no files."""
 
 
 def open_media(settings: Settings, tools: Tools) -> MediaWorkers | StandInReader:

@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import struct
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from cortex.foundation.clock import SystemClock
+from cortex.inference.backends.ct2_weights import read_ct2
 from cortex.inference.backends.efficientnet import EfficientNetLite0
 from cortex.inference.backends.mel import log_mel
 from cortex.inference.backends.speech import _repeats, _without_loop, windows
@@ -146,6 +148,28 @@ def test_weights_that_call_a_function_are_refused() -> None:
         read_weights(b"".join(pickle.dumps(n, protocol=2) for n in (1, 2, {})))
     with pytest.raises(ModelUnusable):
         read_weights(weights()[:100_000])
+
+
+def test_a_whole_clip_is_told_word_for_word(reader: MediaReader) -> None:
+    heard = read(reader, "amiable.flac", Want.TRANSCRIPT).transcript
+    assert heard == "He might even have been made amiable himself."
+    heard = read(reader, "leisure.mp3", Want.TRANSCRIPT).transcript
+    assert heard == (
+        "And Mr. John Dashwood had then leisure to consider how much there might be "
+        "prudently in his power to do for them."
+    )
+
+
+def test_speech_weights_in_another_format_are_refused() -> None:
+    name = b"Whisper\0"
+    head = struct.pack("<IH", 6, len(name)) + name + struct.pack("<II", 3, 1)
+    weight = struct.pack("<H", 2) + b"w\0" + struct.pack("<B2IBI", 2, 1, 3, 4, 6)
+    numbers = np.float16([1, -2, 0.5]).tobytes()
+    (found,) = read_ct2(head + weight + numbers).values()
+    assert found.tolist() == [[1, -2, 0.5]]
+    for broken in (b"", head, head + weight + numbers[:4], b"\7" + head[1:]):
+        with pytest.raises(ModelUnusable, match="CTranslate2"):
+            read_ct2(broken)
 
 
 def test_the_spectrogram_has_a_frame_every_ten_milliseconds() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cortex.foundation.canonical import sha256_hex
-from cortex.inference.backends.onnx import SESSION_ERRORS, open_session
+from cortex.inference.backends.onnx import FILE_THREADS, SESSION_ERRORS, open_session
 from cortex.inference.errors import EmbeddingFailed, ModelUnusable
 from cortex.inference.ports import Vector
 
@@ -50,7 +50,7 @@ class Acoustic:
         """
         mel, network = (_read(folder, name) for name in FILES)
         self._mel = open_session(mel)
-        self._network = open_session(network)
+        self._network = open_session(network, FILE_THREADS)
 
     def embed(self, samples: NDArray[np.float32]) -> Vector:
         """Return the mean vector of 16 kHz sound.

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cortex.foundation.canonical import sha256_hex
-from cortex.inference.backends.onnx import SESSION_ERRORS, open_session
+from cortex.inference.backends.onnx import FILE_THREADS, SESSION_ERRORS, open_session
 from cortex.inference.backends.onnx_graph import GraphWriter
 from cortex.inference.backends.torch_weights import Weights, read_weights
 from cortex.inference.errors import EmbeddingFailed, ModelUnusable
@@ -68,7 +68,7 @@ class EfficientNetLite0:
         _check("the weights", weights, WEIGHTS_SHA256)
         graph = build_graph(read_weights(weights))
         _check("the graph made of the weights", graph, GRAPH_SHA256)
-        self._session = open_session(graph)
+        self._session = open_session(graph, FILE_THREADS)
 
     def run(self, pixels: NDArray[np.uint8]) -> PictureVectors:
         """Return what the network sees in a picture of SIDE x SIDE RGB pixels.
@@ -171,7 +171,7 @@ class _Network:
         logits = graph.node("Gemm", inputs, "logits", {"transB": 1})
         graph.node("Softmax", [logits], "probabilities", {"axis": 1})
         return graph.model(
-            ("pixels", (1, 3, SIDE, SIDE)),
+            {"pixels": (1, 3, SIDE, SIDE)},
             {"features": (1, FEATURES), "probabilities": (1, LABELS)},
             opset=_OPSET,
             ir_version=_IR_VERSION,

@@ -30,7 +30,8 @@ def log_mel(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     windows = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::HOP]
     windows = windows[: len(samples) // HOP]
     hann = np.hanning(_WINDOW + 1)[:-1].astype(np.float32)
-    power = np.abs(np.fft.rfft(windows * hann)) ** 2
+    waves = np.fft.rfft(windows * hann)
+    power = np.square(waves.real) + np.square(waves.imag)
     bands = power.astype(np.float32) @ _filters().T
     loud = np.log10(np.maximum(bands, _FLOOR))
     loud = np.maximum(loud, loud.max() - _DECADES)

@@ -39,6 +39,9 @@ SESSION_ERRORS: Final = (
 )
 """What ONNX Runtime raises for a graph it cannot load or run."""
 
+FILE_THREADS: Final = 2
+"""For models that read one file at a time: its sender waits for all of it."""
+
 _TYPES: Final[dict[str, Integers]] = {
     "tensor(int64)": np.int64,
     "tensor(int32)": np.int32,
@@ -65,14 +68,18 @@ class Graph:
     pooled: bool
 
 
-def open_session(model: bytes | Path) -> ort.InferenceSession:
+def open_session(model: bytes | Path, threads: int = 1) -> ort.InferenceSession:
     """Return a session over the graph in memory or in a file.
+
+    Args:
+        model: the graph, or where it lies.
+        threads: how many may work on one operator.
 
     Raises:
         ModelUnusable: it is not a graph that this runtime can run.
     """
     options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _WARNING
     # The arena keeps the largest run's memory for good and saves no time here.

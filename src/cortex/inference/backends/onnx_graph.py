@@ -1,13 +1,13 @@
 """Writes an ONNX graph byte for byte, without the onnx package.
 
 The format is protocol buffers (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto);
-what a small convolutional network needs of it is a page. The bytes are a function of
+what a small network needs of it is a page. The bytes are a function of
 the calls: the same weights give the same file on every machine.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,16 +15,23 @@ from numpy.typing import NDArray
 Attribute = int | float | str | Sequence[int]
 
 _FLOAT: Final = 1
-_INT64: Final = 7
+_TYPES: Final = {
+    "float32": (_FLOAT, "<f4"),
+    "uint8": (2, "u1"),
+    "int8": (3, "i1"),
+    "int64": (7, "<i8"),
+}
 _ATTRIBUTE_FLOAT: Final = 1
 _ATTRIBUTE_INT: Final = 2
 _ATTRIBUTE_STRING: Final = 3
 _ATTRIBUTE_INTS: Final = 7
 _BYTES_FIELD: Final = 2
 _FLOAT_FIELD: Final = 5
+_UINT64_MAX: Final = 2**64 - 1
 
 
 def _varint(value: int) -> bytes:
+    value &= _UINT64_MAX  # as the format writes negative numbers
     out = bytearray()
     while value >> 7:
         out.append(value & 0x7F | 0x80)
@@ -75,10 +82,11 @@ class GraphWriter:
     name: str
     _nodes: list[bytes] = field(default_factory=list)
     _weights: list[bytes] = field(default_factory=list)
+    _domains: set[str] = field(default_factory=set)
 
-    def weight(self, name: str, value: NDArray[np.float32 | np.int64]) -> str:
-        """Add a weight and return its name."""
-        kind, little = (_INT64, "<i8") if value.dtype == np.int64 else (_FLOAT, "<f4")
+    def weight(self, name: str, value: NDArray[np.number[Any]]) -> str:
+        """Add a weight of a type of ``_TYPES`` and return its name."""
+        kind, little = _TYPES[value.dtype.name]
         dims = b"".join(_number(1, n) for n in value.shape)
         raw = np.ascontiguousarray(value, little).tobytes()
         self._weights.append(dims + _number(2, kind) + _text(8, name) + _bytes(9, raw))
@@ -90,28 +98,35 @@ class GraphWriter:
         inputs: Sequence[str],
         output: str,
         attributes: Mapping[str, Attribute] | None = None,
+        domain: str = "",
     ) -> str:
-        """Add an operator of the standard set and return its output's name."""
+        """Add an operator, of the standard set by default; return its output's name."""
         out = b"".join(_text(1, name) for name in inputs) + _text(2, output)
         out += _text(3, output) + _text(4, operator)
         for name, value in (attributes or {}).items():
             out += _bytes(5, _attribute(name, value))
+        if domain:
+            self._domains.add(domain)
+            out += _text(7, domain)
         self._nodes.append(out)
         return output
 
     def model(
         self,
-        given: tuple[str, Sequence[int | str]],
+        given: Mapping[str, Sequence[int | str]],
         made: Mapping[str, Sequence[int | str]],
         *,
         opset: int,
         ir_version: int,
     ) -> bytes:
-        """Return the model with one input and named outputs."""
+        """Return the model with its inputs and outputs, all of them floats."""
         graph = b"".join(_bytes(1, node) for node in self._nodes)
         graph += _text(2, self.name)
         graph += b"".join(_bytes(5, weight) for weight in self._weights)
-        graph += _bytes(11, _value(*given))
+        graph += b"".join(_bytes(11, _value(*item)) for item in given.items())
         graph += b"".join(_bytes(12, _value(*item)) for item in made.items())
-        imported = _text(1, "") + _number(2, opset)
-        return _number(1, ir_version) + _bytes(7, graph) + _bytes(8, imported)
+        model = _number(1, ir_version) + _bytes(7, graph)
+        versions = {"": opset, **dict.fromkeys(sorted(self._domains), 1)}
+        for name, version in versions.items():
+            model += _bytes(8, _text(1, name) + _number(2, version))
+        return model

