@@ -3,7 +3,7 @@
 import hashlib
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -30,6 +30,9 @@ DEDUPE_BYTES: Final = 16
 
 READY: Final = "ready"
 PENDING: Final = "pending"
+
+_NOW: Final = b"now"
+"""Stands in a dedupe key for the time of what came without one."""
 
 _SPAN_DTYPE: Final = np.dtype("<i4")
 _VECTOR_DTYPE: Final = np.dtype("<f2")
@@ -115,22 +118,48 @@ def dedupe_key(item: NewMemory) -> bytes | None:
     """
     if item.idempotency_key is not None:
         return keyed_dedupe(item.idempotency_key)
-    digest = hashlib.sha256()
-    if item.occurred_at is not None or item.session_id is None:
-        when = (
-            b"now" if item.occurred_at is None else struct.pack("<d", item.occurred_at)
-        )
-        digest.update(when)
-        parts = [item.author, item.session_id or "", item.source_kind, item.content]
-        if item.user_id or item.agent_id:
-            parts += [item.user_id or "", item.agent_id or ""]
-        for part in parts:
-            encoded = part.encode()
-            digest.update(struct.pack("<q", len(encoded)))
-            digest.update(encoded)
-    else:
-        return None
+    if item.occurred_at is not None:
+        return _said_dedupe(item, _at(item.occurred_at))
+    return _said_dedupe(item, _NOW) if item.session_id is None else None
+
+
+def _at(occurred_at: float) -> bytes:
+    return struct.pack("<d", occurred_at)
+
+
+def _said_dedupe(said: "NewMemory | Memory", when: bytes) -> bytes:
+    """Return the dedupe key of what is said, by whom, to whom and when."""
+    digest = hashlib.sha256(when)
+    source_kind = (
+        said.source_kind if isinstance(said, NewMemory) else said.provenance.source_kind
+    )
+    parts = [said.author, said.session_id or "", source_kind, said.content]
+    if said.user_id or said.agent_id:
+        parts += [said.user_id or "", said.agent_id or ""]
+    for part in parts:
+        encoded = part.encode()
+        digest.update(struct.pack("<q", len(encoded)))
+        digest.update(encoded)
     return digest.digest()[:DEDUPE_BYTES]
+
+
+def renewed_dedupe(
+    key: bytes | None, before: Memory, patch: MemoryPatch
+) -> bytes | None:
+    """Return the dedupe key of a memory that says something else now.
+
+    One that its words made is made of the new ones, so that the old ones are stored
+    when they are said again. A caller's key stays.
+    """
+    after = replace(
+        before,
+        content=before.content if patch.content is None else patch.content,
+        author=before.author if patch.author is None else patch.author,
+    )
+    for when in (_NOW, _at(before.occurred_at)):
+        if key == _said_dedupe(before, when):
+            return _said_dedupe(after, when)
+    return key
 
 
 def keyed_dedupe(idempotency_key: str) -> bytes:

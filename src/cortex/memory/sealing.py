@@ -93,7 +93,7 @@ def sealed_fields(
         "tags": orjson.dumps(tags).decode(),
         "metadata": "{}",
         "content_sha256": seal.blind(digest),
-        "dedupe": None if dedupe is None else seal.blind(dedupe)[:DEDUPE_BYTES],
+        "dedupe": blinded_key(seal, dedupe),
         "sealed": seal.seal(orjson.dumps(private), _place(memory_id, b"fields")),
     }
 
@@ -194,13 +194,20 @@ def blinded(seal: Seal | None, values: Mapping[str, SqlValue]) -> dict[str, SqlV
         found[name] = _blind(seal, values[name])
     dedupe = values.get("dedupe")
     if isinstance(dedupe, bytes):
-        found["dedupe"] = seal.blind(dedupe)[:DEDUPE_BYTES]
+        found["dedupe"] = blinded_key(seal, dedupe)
     return found
 
 
 def blinded_text(seal: Seal | None, text: str | None) -> str | None:
     """Return a name as stored rows compare to it."""
     return text if seal is None or not text else str(_blind(seal, text))
+
+
+def blinded_key(seal: Seal | None, dedupe: bytes | None) -> bytes | None:
+    """Return a dedupe key as stored rows compare to it."""
+    if seal is None or dedupe is None:
+        return dedupe
+    return seal.blind(dedupe)[:DEDUPE_BYTES]
 
 
 def blinded_digest(seal: Seal | None, digest: bytes) -> bytes:

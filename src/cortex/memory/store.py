@@ -41,6 +41,7 @@ from cortex.memory.rows import (
     new_row,
     patched,
     patched_fields,
+    renewed_dedupe,
     to_memory,
 )
 from cortex.memory.sealing import Seals
@@ -150,6 +151,9 @@ class SqliteMemoryStore:
             if row is None or _expired(row, now):
                 raise _missing(memory_id)
             values = patched(row, patch, now)
+            if content is not None:
+                key = renewed_dedupe(row.dedupe, to_memory(row, ns), patch)
+                values["dedupe"] = writes.free_key(connection, place, row.seq, key)
             writes.update(connection, place, row.seq, values, content)
             changed = reads.record(connection, place.ns_id, memory_id, place.seal)
             if changed is None:

@@ -14,6 +14,7 @@ from cortex.memory.rows import PENDING, READY, NewRow, SqlValue
 from cortex.memory.sealing import (
     Seal,
     blinded_digest,
+    blinded_key,
     opened_digest,
     opened_words,
     sealed_fields,
@@ -224,6 +225,15 @@ def update(
     counts.came(after[:3], after[3])
     counts.write(connection, place.ns_id)
     connection.execute(SQL["insert_change"], (place.ns_id, seq, 0))
+
+
+def free_key(
+    connection: Connection, place: Place, seq: int, key: bytes | None
+) -> bytes | None:
+    """Return a row's dedupe key; None where another row has it: both stay."""
+    stored = blinded_key(place.seal, key)
+    taken = connection.execute(SQL["key_taken"], (place.ns_id, stored, seq)).fetchone()
+    return None if taken else key
 
 
 def _replace_content(

@@ -1,5 +1,7 @@
 """Adding: what comes back, what is the same memory, what the outbox says."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -277,3 +279,42 @@ async def test_vectors_of_a_changed_content_or_namespace_are_refused(
     foreign = Embedded(one.seq, one.memory.content_sha256, (chunk,))
     assert await world.store.set_vectors(world.namespace, SPACE, [stale]) == 0
     assert await world.store.set_vectors(OTHER, SPACE, [foreign]) == 0
+
+
+async def rewrite(world: MemoryWorld, memory_id: str, patch: MemoryPatch) -> None:
+    now = await world.store.get(world.namespace, memory_id)
+    said = NewMemory(patch.content or now.content, author=patch.author or now.author)
+    await world.store.update(
+        world.namespace, memory_id, patch, prepared=prepare(said), context=CONTEXT
+    )
+
+
+@pytest.mark.parametrize("occurred_at", [None, 1_700_000_000.5])
+async def test_what_was_rewritten_does_not_stand_for_what_it_said(
+    world: MemoryWorld, occurred_at: float | None
+) -> None:
+    friday = NewMemory("On Friday.", author="Ann", occurred_at=occurred_at)
+    (first,) = await world.add(friday)
+    await rewrite(world, first.id, MemoryPatch(content="On Monday."))
+    (again,) = await world.add(friday)
+    assert again.created
+    (same,) = await world.add(replace(friday, content="On Monday."))
+    assert (same.created, same.id) == (False, first.id)
+    await rewrite(world, first.id, MemoryPatch(author="Bob"))
+    (anns,) = await world.add(replace(friday, content="On Monday."))
+    assert anns.created
+
+
+async def test_two_memories_may_come_to_say_the_same(world: MemoryWorld) -> None:
+    first, second = await world.add(NewMemory("On Friday."), NewMemory("On Monday."))
+    await rewrite(world, first.id, MemoryPatch(content="On Monday."))
+    (known,) = await world.add(NewMemory("On Monday."))
+    assert (known.created, known.id) == (False, second.id)
+    assert (await world.store.stats("local")).total == 2
+
+
+async def test_a_callers_key_stays_with_what_was_rewritten(world: MemoryWorld) -> None:
+    (first,) = await world.add(NewMemory("On Friday.", idempotency_key="launch"))
+    await rewrite(world, first.id, MemoryPatch(content="On Monday."))
+    (known,) = await world.add(NewMemory("On Friday.", idempotency_key="launch"))
+    assert (known.created, known.id) == (False, first.id)

@@ -41,6 +41,9 @@ WHERE ns_id = ?1 AND id = ?3
 -- name: id_taken
 SELECT 1 FROM memories WHERE id = ?
 
+-- name: key_taken
+SELECT 1 FROM memories WHERE ns_id = ? AND dedupe = ? AND seq <> ?
+
 -- name: insert_vectors
 INSERT OR REPLACE INTO memory_vectors (seq, spans, vectors) VALUES (?, ?, ?)
 
