@@ -9,7 +9,7 @@ dictionary.
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from cortex.foundation.errors import RateLimited, Unauthenticated
+from cortex.foundation.errors import CortexError, RateLimited, Unauthenticated
 from cortex.foundation.tenancy import Principal
 from cortex.security.intrusion import Alert, Reason, Watch
 from cortex.security.issued_tokens import PREFIX
@@ -88,6 +88,20 @@ class Doors:
             return self._jwt.recall(token) or self._static(token)
         return self._static(token)
 
+    async def still_good(self, credentials: Credentials) -> bool:
+        """Tell whether a caller that was let in would be let in now; counts nothing.
+
+        For what lasts longer than a request: a token may end meanwhile. Where that
+        cannot be found out, it has ended.
+        """
+        if self.recall(credentials) is not None:
+            return True
+        try:
+            await self._found(credentials)
+        except CortexError:
+            return False
+        return True
+
     def alerts(self) -> list[Alert]:
         """Return the newest signs of an attack, newest first."""
         return self._watch.alerts()
@@ -136,17 +150,20 @@ class Doors:
                 hint="Wait as long as Retry-After says, then send a good token.",
                 retry_after_seconds=wait,
             )
-        token = credentials.token
         try:
-            if token is None:
-                return self._without_token(credentials.certificate)
-            if self._issued is not None and token.startswith(PREFIX):
-                return self._issued.authenticate(token)
-            if self._jwt is not None and looks_like_jwt(token):
-                return await self._jwt.authenticate(token)
-            return self._tokens.authenticate(token)
+            return await self._found(credentials)
         except Unauthenticated as error:
             self._refuse(credentials, error)
+
+    async def _found(self, credentials: Credentials) -> Principal:
+        token = credentials.token
+        if token is None:
+            return self._without_token(credentials.certificate)
+        if self._issued is not None and token.startswith(PREFIX):
+            return self._issued.authenticate(token)
+        if self._jwt is not None and looks_like_jwt(token):
+            return await self._jwt.authenticate(token)
+        return self._tokens.authenticate(token)
 
     def _without_token(self, certificate: bytes | None) -> Principal:
         if certificate is not None and self._certificates is not None:

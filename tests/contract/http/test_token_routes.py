@@ -1,10 +1,12 @@
 """Issued tokens over HTTP: one's own tenant, no further than one reaches oneself."""
 
+import asyncio
 import dataclasses
 import json
 
 import pytest
 
+from cortex.bus.events import Event
 from cortex.foundation.ids import Uuid7Source
 from cortex.security.doors import Doors
 from cortex.security.intrusion import Watch
@@ -167,3 +169,40 @@ async def test_what_cannot_be_a_token_is_refused(house, wrong):
         answer = await issue(http, **wrong)
         assert answer.status_code == 422, answer.text
         assert (await http.get("/admin/tokens")).json()["tokens"] == []
+
+
+class Happenings:
+    """A stream in which something happens when a test says so."""
+
+    def __init__(self) -> None:
+        self.opened = asyncio.Event()
+        self.happen = asyncio.Event()
+
+    async def __call__(self, principal, last_event_id, types, /):
+        yield None
+        self.opened.set()
+        await self.happen.wait()
+        yield Event(
+            id="e1", type="state.updated", source="/cortex/test", time=1.0,
+            tenant=principal.tenant, data={"namespace": "default", "key": "secret"},
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("revoked", [False, True])
+async def test_a_stream_ends_with_its_token(house, revoked):
+    happenings = Happenings()
+    cases = dataclasses.replace(house.edge.use_cases, follow=happenings)
+    house.edge = dataclasses.replace(house.edge, use_cases=cases)
+    async with house.client(CHIEF) as http:
+        made = (await issue(http, scopes=["state"])).json()
+        async with house.client(made["value"]) as agent:
+            following = asyncio.create_task(agent.get("/events/stream"))
+            async with asyncio.timeout(60):
+                await happenings.opened.wait()
+            if revoked:
+                await http.delete(f"/admin/tokens/{made['token']['id']}")
+            happenings.happen.set()
+            async with asyncio.timeout(60):
+                answer = await following
+    assert answer.status_code == 200
+    assert ("secret" in answer.text) is not revoked

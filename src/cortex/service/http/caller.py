@@ -122,10 +122,7 @@ class Door:
             RateLimited: too many requests of this client.
             Overloaded: its tenant has its fair part of the server already.
         """
-        token = bearer_token(request.headers.get("authorization"))
-        if token is None and route_of(request.scope) == EVENT_STREAM:
-            # Browsers cannot send headers with an EventSource.
-            token = request.query_params.get("token")
+        token = _token(request)
         if token is None and self._doors.open:
             self._check_host(request.headers.get("host", ""))
         principal = await self._doors.authenticate(_credentials(request, token))
@@ -146,6 +143,10 @@ class Door:
             verb_of(request.method, route),
             "" if request.client is None else request.client.host,
         )
+
+    async def still_admits(self, request: Request) -> bool:
+        """Tell whether an admitted caller would be let in now; charges nothing."""
+        return await self._doors.still_good(_credentials(request, _token(request)))
 
     async def charge(self, request: Request, principal: Principal, route: str) -> None:
         """Take one request for another route from the caller's share of that.
@@ -212,6 +213,14 @@ def _client(request: Request, principal: Principal) -> str:
     return f"{principal.tenant}/{principal.subject}"
 
 
+def _token(request: Request) -> str | None:
+    token = bearer_token(request.headers.get("authorization"))
+    if token is None and route_of(request.scope) == EVENT_STREAM:
+        # Browsers cannot send headers with an EventSource.
+        return request.query_params.get("token")
+    return token
+
+
 def bearer_token(header: str | None) -> str | None:
     """Return the token of an Authorization header; None when there is no header.
 
@@ -232,8 +241,16 @@ def bearer_token(header: str | None) -> str | None:
 
 async def resolve_caller(request: Request) -> Caller:
     """Return the admitted caller: the one dependency of every closed route."""
-    door = cast("Door", request.app.state.door)
-    return await door.admit(request)
+    return await _door(request).admit(request)
+
+
+async def is_still_admitted(request: Request) -> bool:
+    """Tell whether the caller of a request that lasts would be let in now."""
+    return await _door(request).still_admits(request)
+
+
+def _door(request: Request) -> Door:
+    return cast("Door", request.app.state.door)
 
 
 Admitted = Annotated[Caller, Depends(resolve_caller)]

@@ -3,7 +3,7 @@
 The stream follows WHATWG HTML, section 9.2.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from enum import StrEnum
 from typing import Annotated
 
@@ -20,7 +20,7 @@ from cortex.security.scopes import Scope
 from cortex.service.fields import Wire
 from cortex.service.http.answers import json_answer
 from cortex.service.http.body import read_body
-from cortex.service.http.caller import EVENT_STREAM, Admitted
+from cortex.service.http.caller import EVENT_STREAM, Admitted, is_still_admitted
 from cortex.service.http.description import accepts
 from cortex.service.http.wire import dead_letters as wire
 from cortex.service.http.wire import events as past
@@ -127,7 +127,10 @@ class EventRoutes:
     async def stream_events(
         self, request: Request, caller: Admitted, query: Annotated[StreamQuery, Query()]
     ) -> Response:
-        """Stream events until the client goes; resumes by ``Last-Event-ID``."""
+        """Stream events until the client goes; resumes by ``Last-Event-ID``.
+
+        Ends where its token ends: nothing is sent once that was revoked.
+        """
         caller.require(Scope.STATE)
         last = request.headers.get("last-event-id") or None
         if last is not None and len(last) > EVENT_ID_CHARACTERS_MAX:
@@ -136,9 +139,8 @@ class EventRoutes:
         found = self._cases.follow(caller.principal, last, _types(query.types))
         await anext(found)  # a refusal comes while a status can still be chosen
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(
-            _lines(found, query.format), media_type=MEDIA_TYPE, headers=headers
-        )
+        lines = _lines(found, query.format, lambda: is_still_admitted(request))
+        return StreamingResponse(lines, media_type=MEDIA_TYPE, headers=headers)
 
 
 def _types(text: str) -> frozenset[str] | None:
@@ -152,10 +154,14 @@ def _types(text: str) -> frozenset[str] | None:
 
 
 async def _lines(
-    events: AsyncIterator[Event | None], form: EventForm
+    events: AsyncIterator[Event | None],
+    form: EventForm,
+    allowed: Callable[[], Awaitable[bool]],
 ) -> AsyncIterator[bytes]:
     yield f"retry: {RECONNECT_MILLISECONDS}\n\n".encode()
     async for event in events:
+        if not await allowed():
+            return
         yield b": heartbeat\n\n" if event is None else _frame(event, form)
 
 
