@@ -7,7 +7,8 @@ const ROOT = __ENV.ROOT || 'load';
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
 const PLAIN = [
   'GET /admin/alerts', 'GET /alerts', 'GET /quotas', 'GET /slo', 'GET /metrics/energy',
-  'GET /events/dead-letters', 'GET /performance/metrics', 'GET /performance/status',
+  'GET /events', 'GET /events/dead-letters', 'GET /performance/metrics',
+  'GET /performance/status',
   'GET /performance/spans', 'GET /performance/errors', 'GET /svc/list',
   'GET /svc/health', 'GET /db/list', 'GET /config', 'GET /config/history',
 ];
