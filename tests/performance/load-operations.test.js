@@ -10,7 +10,7 @@ const PLAIN = [
   'GET /events', 'GET /events/dead-letters', 'GET /performance/metrics',
   'GET /performance/status',
   'GET /performance/spans', 'GET /performance/errors', 'GET /svc/list',
-  'GET /svc/health', 'GET /db/list', 'GET /config', 'GET /config/history',
+  'GET /svc/health', 'GET /db/list', 'GET /config', 'GET /config/history', 'GET /events',
 ];
 const TOKENS = [
   'GET /admin/tokens', 'POST /admin/tokens', 'POST /admin/tokens/{token_id}/rotate',
@@ -55,7 +55,7 @@ export default function use(data, number = counted()) {
   ask('POST /alerts/acknowledge', { body: { name: 'no-such-alert' }, statuses: [404] });
   ask('POST /events/dead-letters/retry', { body: {} });
   // Each change differs from the last, so there is always one to go back to.
-  ask('PATCH /config', { body: { set: { default_ttl: 120 + (number % 60) } } });
+  ask('PATCH /config', { body: { set: { default_ttl: 121 + (number % 60) } } });
   ask('POST /config/rollback', { body: { reason: 'load' } });
   ask('GET /performance/history', {
     path: '/performance/history?metric=cortex_http_requests_total&fn=rate&window=60',
