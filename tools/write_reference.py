@@ -24,7 +24,8 @@ def settings_page() -> str:
         (
             "Layers, the later wins: defaults, `cortex.toml` (or the file "
             "`CORTEX_CONFIG` names), the environment, the folder `CORTEX_SECRETS_DIR` "
-            "names (one file a value), command-line flags. Nested names take `__` in "
+            "names (one file a value), command-line flags, and what was set while the "
+            "server runs ([how](../how-to/configure.md)). Nested names take `__` in "
             "the environment. `cortex config show` prints every value with its "
             "source, secrets masked."
         ),
