@@ -2,11 +2,12 @@
 
 import asyncio
 import os
+import random
 import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,9 @@ from cortex.inference.media.errors import BrokenMedia, NotInstalled
 from cortex.inference.media.kinds import MediaKind, Reading, Sniffed, Want
 from cortex.inference.media.sniffing import sniff
 from cortex.inference.media.workers import MediaWorkers, WorkerOptions
+from cortex.telemetry import tracing
+from cortex.telemetry.tracing.sampling import Sampling
+from cortex.telemetry.tracing.tracer import Tracer
 from cortex.testing.memory import VirtualClock
 
 MEDIA = Path(__file__).parents[1] / "data" / "media"
@@ -37,6 +41,9 @@ with socket.socket(fileno=int(sys.argv[1])) as link:
             os.kill(os.getpid(), signal.SIGSEGV)
         if what == "hang":
             time.sleep(600)
+        if what == "spans":
+            protocol.send(link, {"spans": ["none"]})
+            continue
         if what == "lie":
             link.sendall(b"not a message")
             sys.exit(3)
@@ -82,7 +89,7 @@ async def test_a_crash_is_told_and_the_next_file_is_read(options) -> None:
     async with working(options(processes=1)) as workers:
         assert (await ask(workers, b"one")).transcript == "one"
         first = workers.pids
-        for bad in (b"crash", b"lie"):
+        for bad in (b"crash", b"lie", b"spans"):
             with pytest.raises(EmbeddingFailed):
                 await ask(workers, bad)
         assert (await ask(workers, b"two")).transcript == "two"
@@ -111,6 +118,31 @@ async def test_secrets_stay_with_the_server(options, monkeypatch) -> None:
     async with working(options()) as workers:
         seen = (await ask(workers, b"")).transcript
     assert "CORTEX_TOKENS" not in seen
+
+
+async def test_work_in_a_process_is_a_part_of_the_trace_that_waits_for_it() -> None:
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path)}
+    given = WorkerOptions(processes=1, environment=environment)
+    tracer = Tracer(SystemClock(), random.getrandbits, Sampling(ratio=1.0))
+    cat = (MEDIA / "chelsea.jpg").read_bytes()
+    async with working(given) as workers:
+        with tracer.root("request"), tracing.span("embed"):
+            await ask(workers, cat, sniff(cat))
+        with tracer.root("request"), suppress(BrokenMedia):
+            await ask(workers, cat[:300], sniff(cat))
+        await ask(workers, cat, sniff(cat))
+        pids = workers.pids
+    read, broken = tracer.take()
+    spans = {span.name: span for span in read.spans}
+    work = spans["media.worker"]
+    assert {span.trace_id for span in read.spans} == {work.trace_id}
+    assert work.parent_id == spans["embed"].span_id
+    assert work.attributes == {"pid": pids[0], "kind": "image"}
+    for inner in ("media.load", "media.model"):
+        assert spans[inner].parent_id == work.span_id
+        assert spans[inner].attributes["model"] == "image"
+    failed = next(span for span in broken.spans if span.name == "media.worker")
+    assert failed.error == BrokenMedia.code
 
 
 async def test_too_many_are_refused_and_leavers_leave_nothing(options) -> None:

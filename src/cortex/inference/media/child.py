@@ -7,15 +7,17 @@ the socket it listens on.
 
 import os
 import resource
+import secrets
 import socket
 import sys
-from typing import Final
+from typing import BinaryIO, Final
 
-from cortex.foundation.clock import SystemClock
+from cortex.foundation.clock import Clock, SystemClock
 from cortex.foundation.errors import CortexError
 from cortex.inference.errors import EmbeddingFailed
 from cortex.inference.media import protocol
 from cortex.inference.media.reader import MediaReader
+from cortex.telemetry.tracing.remote import RemoteWork, written
 
 MEMORY_BYTES_MAX: Final = 4 * 1024**3
 """Address space of the process: four times what the largest picture takes."""
@@ -36,36 +38,44 @@ def limit_process() -> None:
             resource.setrlimit(what, (most, most))
 
 
-def serve(link: socket.socket, reader: MediaReader) -> None:
+def serve(link: socket.socket, reader: MediaReader, clock: Clock) -> None:
     """Answer questions until the other side is gone."""
     while (received := protocol.receive(link)) is not None:
         message, descriptor = received
-        protocol.send(link, _answered(message, descriptor, reader))
+        if descriptor is None:
+            protocol.send(link, {})
+            continue
+        caller = protocol.caller(message)
+        part = RemoteWork("media.worker", caller, clock, secrets.randbits)
+        with os.fdopen(descriptor, "rb") as file:
+            told = _answered(message, file, reader, part)
+        protocol.send(link, {**told, "spans": written(part.records)})
 
 
 def _answered(
-    message: protocol.Message, descriptor: int | None, reader: MediaReader
+    message: protocol.Message, file: BinaryIO, reader: MediaReader, part: RemoteWork
 ) -> protocol.Message:
-    if descriptor is None:
-        return {}
-    with os.fdopen(descriptor, "rb") as file:
-        file.seek(0)
-        try:
-            reading = reader.read(file, *protocol.asked(message))
-        except CortexError as error:
-            return protocol.refusal(error)
-        except MemoryError:
-            text = "reading the file takes more memory than there is"
-            return protocol.refusal(EmbeddingFailed(text))
-        return protocol.answer(reading)
+    sniffed, wants = protocol.asked(message)
+    part.set(pid=os.getpid(), kind=sniffed.kind.value)
+    file.seek(0)
+    try:
+        with part:
+            reading = reader.read(file, sniffed, wants)
+    except CortexError as error:
+        return protocol.refusal(error)
+    except MemoryError:
+        text = "reading the file takes more memory than there is"
+        return protocol.refusal(EmbeddingFailed(text))
+    return protocol.answer(reading)
 
 
 def main(arguments: list[str]) -> int:
     """Serve on the socket with the given number; return the exit status."""
     limit_process()
+    clock = SystemClock()
     with socket.socket(fileno=int(arguments[0])) as link:
         try:
-            serve(link, MediaReader(SystemClock()))
+            serve(link, MediaReader(clock), clock)
         except ConnectionError:
             return 1
     return 0

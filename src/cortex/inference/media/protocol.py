@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from cortex.foundation.errors import CortexError, PayloadTooLarge
+from cortex.foundation.errors import CortexError, PayloadTooLarge, ValidationError
 from cortex.inference.errors import EmbeddingFailed, ModelUnusable
 from cortex.inference.media.errors import BrokenMedia, NotInstalled, SecurityViolation
 from cortex.inference.media.kinds import (
@@ -23,6 +23,9 @@ from cortex.inference.media.kinds import (
     Sniffed,
     Want,
 )
+from cortex.telemetry.tracing import current_traceparent
+from cortex.telemetry.tracing.model import SpanRecord
+from cortex.telemetry.tracing.remote import read
 
 FRAME_BYTES_MAX: Final = 16 * 1024 * 1024
 """Bytes of one message: a long transcript and a vector fit many times."""
@@ -93,8 +96,17 @@ def _exactly(link: socket.socket, count: int) -> bytes:
 
 
 def question(sniffed: Sniffed, wants: frozenset[Want]) -> Message:
-    """Return the message that asks for a reading."""
-    return {"file": asdict(sniffed), "wants": sorted(wants)}
+    """Return the message that asks for a reading, as a part of the running trace."""
+    return {
+        "file": asdict(sniffed),
+        "wants": sorted(wants),
+        "caller": current_traceparent(),
+    }
+
+
+def caller(message: Message) -> str:
+    """Return the ``traceparent`` of the work that asks; empty for none."""
+    return str(message.get("caller", ""))
 
 
 def asked(message: Message) -> tuple[Sniffed, frozenset[Want]]:
@@ -134,6 +146,18 @@ def refusal(error: CortexError) -> Message:
         "hint": error.hint,
         "data": error.data,
     }
+
+
+def spans(message: Message) -> tuple[SpanRecord, ...]:
+    """Return what the process recorded of its work for the trace that waits.
+
+    Raises:
+        ConnectionError: these are no spans.
+    """
+    try:
+        return read(message.get("spans", []))
+    except ValidationError as error:
+        raise ConnectionError(error.message) from error
 
 
 def read_answer(message: Message) -> Reading:

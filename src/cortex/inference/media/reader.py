@@ -23,6 +23,7 @@ from cortex.inference.media.kinds import (
     Want,
 )
 from cortex.inference.model import space_id
+from cortex.telemetry.tracing import span
 
 LABELS_KEPT: Final = 10
 """Labels of a picture that are told: ConSE's T (Norouzi et al. 2013)."""
@@ -119,7 +120,7 @@ class MediaReader:
         words = ""
         if Want.WORDS in wants:
             reader = self._load("words", self._open_words)
-            with self._timed():
+            with self._timed("words"):
                 words = reader.read(picture.whole())
         labels, native = self._seen([square])
         return Reading(
@@ -134,7 +135,7 @@ class MediaReader:
     def _seen(self, squares: Sequence[NDArray[np.uint8]]) -> tuple[list[Label], Native]:
         """Return the labels and the vector of one picture, or the mean of several."""
         network = self._network()
-        with self._timed():
+        with self._timed("image"):
             found = [network.model.run(square) for square in squares]
         features = np.mean([one.features for one in found], axis=0)
         probabilities = np.mean([one.probabilities for one in found], axis=0)
@@ -167,13 +168,13 @@ class MediaReader:
 
     def _said(self, samples: NDArray[np.float32]) -> str:
         whisper = self._load("speech", self._open_speech)
-        with self._timed():
+        with self._timed("speech"):
             return str(whisper.transcribe(samples))
 
     def _heard(self, samples: NDArray[np.float32]) -> Native:
         module: Any = import_module("cortex.inference.backends.acoustic")
         model = self._load("acoustic", lambda: module.Acoustic(_folder(_ACOUSTIC)))
-        with self._timed():
+        with self._timed("acoustic"):
             vector = model.embed(samples)
         space = space_id(ACOUSTIC_MODEL, module.FILES["embedding_model.onnx"])
         return Native(vector, ACOUSTIC_MODEL, space)
@@ -219,13 +220,15 @@ class MediaReader:
 
     def _load(self, name: str, load: Callable[[], object]) -> Any:
         if name not in self._loaded:
-            self._loaded[name] = load()
+            with span("media.load", model=name):
+                self._loaded[name] = load()
         return self._loaded[name]
 
     @contextmanager
-    def _timed(self) -> Any:
+    def _timed(self, model: str) -> Any:
         started = self._clock.monotonic()
-        yield
+        with span("media.model", model=model):
+            yield
         self._seconds += self._clock.monotonic() - started
 
 

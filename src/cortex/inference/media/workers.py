@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from functools import partial
 from typing import BinaryIO, Final
@@ -24,6 +25,7 @@ from cortex.foundation.errors import Overloaded
 from cortex.inference.errors import EmbeddingFailed, EmbeddingUnavailable
 from cortex.inference.media import protocol
 from cortex.inference.media.kinds import Reading, Sniffed, Want
+from cortex.telemetry.tracing.spans import adopt
 
 PROCESSES: Final = 2
 """Files read at the same time; about 0.4 GB each with every model loaded."""
@@ -103,6 +105,8 @@ class _Process:
             message = protocol.question(sniffed, wants)
             protocol.send(self._link, message, file.fileno())
             received = protocol.receive(self._link)
+            if received is not None:
+                adopt(protocol.spans(received[0]))
         except TimeoutError as error:
             self.stop(0.0)
             message_text = "reading the file takes too long"
@@ -179,7 +183,7 @@ class MediaWorkers:
         # The caller may leave and close its file while a process still reads it.
         own = os.fdopen(os.dup(file.fileno()), "rb")
         running = asyncio.get_running_loop().run_in_executor(
-            self._threads, self._ask, own, sniffed, wants
+            self._threads, copy_context().run, self._ask, own, sniffed, wants
         )
         running.add_done_callback(partial(self._done, own))
         return await asyncio.shield(running)
