@@ -16,7 +16,13 @@ from cortex.telemetry.history.model import (
     Selector,
 )
 from cortex.telemetry.history.ports import History
-from cortex.telemetry.history.question import Function, Line, Question, ask
+from cortex.telemetry.history.question import (
+    Function,
+    Line,
+    Question,
+    ask,
+    ask_quantiles,
+)
 from cortex.telemetry.tracing import analysis
 from cortex.telemetry.tracing.model import TraceRecord
 from cortex.telemetry.tracing.ports import TraceStore
@@ -132,9 +138,10 @@ class Observed:
         """Return how each route did, the busiest first; probes are left out."""
         rates = await self._now(REQUESTS, Function.RATE, window)
         failed = await self._now(REQUESTS, Function.RATE, window, (*_FAILED,))
+        asked = self._question(REQUEST_SECONDS, Function.QUANTILE, window)
         p50, p95, p99 = [
-            await self._now(REQUEST_SECONDS, Function.QUANTILE, window, q=q)
-            for q in (0.5, 0.95, 0.99)
+            _last(lines)
+            for lines in await ask_quantiles(self.kept, asked, (0.5, 0.95, 0.99))
         ]
         routes = [
             RouteStatus(
@@ -155,14 +162,24 @@ class Observed:
         function: Function,
         window: float,
         matchers: tuple[Matcher, ...] = (),
-        *,
-        q: float = 0.5,
     ) -> dict[Labels, float]:
+        question = self._question(metric, function, window, matchers)
+        return _last(await ask(self.kept, question))
+
+    def _question(
+        self,
+        metric: str,
+        function: Function,
+        window: float,
+        matchers: tuple[Matcher, ...] = (),
+    ) -> Question:
         now = self.clock.now()
         selector = Selector(metric, (*matchers, _SERVED))
-        question = Question(selector, now, now, 1.0, function, window, q, by=("route",))
-        lines = await ask(self.kept, question)
-        return {line.labels: float(line.values[-1]) for line in lines}
+        return Question(selector, now, now, 1.0, function, window, by=("route",))
+
+
+def _last(lines: list[Line]) -> dict[Labels, float]:
+    return {line.labels: float(line.values[-1]) for line in lines}
 
 
 def _analysed(now: list[TraceRecord], before: list[TraceRecord]) -> Spans:

@@ -14,7 +14,14 @@ from cortex.telemetry.history.model import (
     Selector,
     Series,
 )
-from cortex.telemetry.history.question import POINTS_MAX, Function, Question, answer
+from cortex.telemetry.history.question import (
+    POINTS_MAX,
+    Function,
+    Question,
+    answer,
+    ask,
+    ask_quantiles,
+)
 
 
 def series(values, *, step=10.0, start=0.0, labels=(), name="m_total"):
@@ -139,3 +146,49 @@ def test_what_cannot_be_answered_is_refused():
     ):
         with pytest.raises(ValidationError):
             Question(Selector("m"), start, end, step, window=window)
+
+
+COUNTS = st.lists(st.integers(0, 20).map(float), max_size=6)
+
+
+@given(
+    many=st.lists(st.tuples(COUNTS, st.sampled_from([0.0, 5.0])), max_size=8),
+    instants=st.lists(st.floats(-20, 120), min_size=1, max_size=4).map(sorted),
+)
+def test_rates_of_many_series_are_those_of_each(many, instants):
+    lines = [series(values, start=start) for values, start in many]
+    found = functions.rates(lines, at(*instants), 30)
+    for line, rates in zip(lines, found, strict=True):
+        np.testing.assert_array_equal(rates, functions.rate(line, at(*instants), 30))
+
+
+class Kept:
+    """A history of one histogram, which counts how often it is read."""
+
+    def __init__(self):
+        self.reads = 0
+
+    async def select(self, selector, start, end, *, step):
+        self.reads += 1
+        return [
+            series(
+                [n * share for n in range(10)],
+                labels=(("le", bound), ("route", "/a")),
+                name=selector.name,
+            )
+            for bound, share in (("0.1", 1), ("0.5", 3), ("inf", 4))
+        ]
+
+
+async def test_quantiles_asked_together_are_those_asked_alone_and_read_once():
+    asked = {
+        q: Question(Selector("m"), 90, 90, 1, Function.QUANTILE, 60, q, by=("route",))
+        for q in (0.1, 0.5, 0.99)
+    }
+    kept = Kept()
+    together = await ask_quantiles(kept, asked[0.5], tuple(asked))
+    assert kept.reads == 1
+    for lines, question in zip(together, asked.values(), strict=True):
+        (line,), (alone,) = lines, await ask(kept, question)
+        assert line.labels == alone.labels == (("route", "/a"),)
+        np.testing.assert_array_equal(line.values, alone.values)

@@ -7,6 +7,7 @@ a series' own ends and never below zero. All are pure and take many instants at 
 where there is no answer they return NaN.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -38,29 +39,27 @@ def increase(series: Series, instants: Floats, window: float) -> Floats:
 
     A fall is read as a restart from zero. Fewer than two values in a window: NaN.
     """
-    times, values = series.times, series.values
-    answer = np.full(instants.shape, np.nan)
-    first = np.searchsorted(times, instants - window, side="left")
-    last = np.searchsorted(times, instants, side="right") - 1
-    enough = last > first
-    if not enough.any():
-        return answer
-    i, j, ends = first[enough], last[enough], instants[enough]
-    grown = values[j] - values[i] + _resets(values)[j] - _resets(values)[i]
-    spanned = times[j] - times[i]
-    step = spanned / (j - i)
-    before, after = times[i] - (ends - window), ends - times[j]
-    before = _not_below_zero(before, spanned, values[i], grown)
-    reach = spanned
-    for gap in (before, after):
-        reach = reach + np.where(gap < step * _EDGE_STEPS, gap, step / 2)
-    answer[enough] = grown * (reach / spanned)
-    return answer
+    return _increases(series.times, series.values, instants, window)
 
 
 def rate(series: Series, instants: Floats, window: float) -> Floats:
     """Return a counter's growth a second in the ``window`` seconds to each instant."""
     return increase(series, instants, window) / window
+
+
+def rates(many: Sequence[Series], instants: Floats, window: float) -> list[Floats]:
+    """Return `rate` of each; those with the same times are computed at once."""
+    alike: dict[bytes, list[int]] = defaultdict(list)
+    for number, series in enumerate(many):
+        alike[series.times.tobytes()].append(number)
+    answer: list[Floats] = [instants] * len(many)
+    for numbers in alike.values():
+        values = np.vstack([many[n].values for n in numbers])
+        times = many[numbers[0]].times
+        grown = _increases(times, values, instants, window) / window
+        for number, line in zip(numbers, grown, strict=True):
+            answer[number] = line
+    return answer
 
 
 def average(series: Series, instants: Floats, window: float) -> Floats:
@@ -77,6 +76,8 @@ def total(lines: Sequence[Floats], instants: Floats) -> Floats:
     """Return the sum over lines at each instant; lines without a value are left out."""
     if not lines:
         return np.full(instants.shape, np.nan)
+    if len(lines) == 1:
+        return lines[0]
     stacked = np.vstack(lines)
     missing = np.isnan(stacked)
     summed = np.where(missing, 0.0, stacked).sum(axis=0)
@@ -93,7 +94,7 @@ def quantile(q: float, bounds: Sequence[float], counts: Sequence[Floats]) -> Flo
     """
     order = np.argsort(np.asarray(bounds, dtype=np.float64), kind="stable")
     upper = np.asarray(bounds, dtype=np.float64)[order]
-    stacked = np.vstack([np.nan_to_num(counts[n]) for n in order])
+    stacked = np.nan_to_num(np.vstack([counts[n] for n in order]))
     held = np.maximum.accumulate(stacked, axis=0)
     if upper.size < 2 or not np.isposinf(upper[-1]):  # noqa: PLR2004 - one is no scale
         return np.full(held.shape[1], np.nan)
@@ -119,10 +120,36 @@ def _quantile(q: float, upper: Floats, held: Floats) -> float:
     return float(low + (high - low) * ((rank - below) / (held[bucket] - below)))
 
 
+def _increases(
+    times: Floats, values: Floats, instants: Floats, window: float
+) -> Floats:
+    """Return the increases of counters with the same times, the last axis of values."""
+    answer = np.full((*values.shape[:-1], *instants.shape), np.nan)
+    first = np.searchsorted(times, instants - window, side="left")
+    last = np.searchsorted(times, instants, side="right") - 1
+    enough = last > first
+    if not enough.any():
+        return answer
+    i, j, ends = first[enough], last[enough], instants[enough]
+    lost = _resets(values)
+    grown = values[..., j] - values[..., i] + lost[..., j] - lost[..., i]
+    spanned = times[j] - times[i]
+    step = spanned / (j - i)
+    before, after = times[i] - (ends - window), ends - times[j]
+    before = _not_below_zero(before, spanned, values[..., i], grown)
+    reach = spanned
+    for gap in (before, after):
+        reach = reach + np.where(gap < step * _EDGE_STEPS, gap, step / 2)
+    answer[..., enough] = grown * (reach / spanned)
+    return answer
+
+
 def _resets(values: Floats) -> Floats:
     """Return what was lost by falls up to each value."""
-    fell = values[1:] < values[:-1]
-    return np.concatenate(([0.0], np.cumsum(np.where(fell, values[:-1], 0.0))))
+    lost = np.zeros(values.shape)
+    fell = values[..., 1:] < values[..., :-1]
+    np.cumsum(np.where(fell, values[..., :-1], 0.0), axis=-1, out=lost[..., 1:])
+    return lost
 
 
 def _not_below_zero(

@@ -103,28 +103,45 @@ class Line:
 
 async def ask(history: History, question: Question) -> list[Line]:
     """Return a line for each series, or for each group of them, ordered by labels."""
+    return answer(await _found(history, question), question)
+
+
+async def ask_quantiles(
+    history: History, question: Question, qs: Sequence[float]
+) -> list[list[Line]]:
+    """Return what `ask` would for each quantile; the values are read once."""
+    found = await _found(history, question)
+    instants = question.instants()
+    buckets = _buckets(found, question, instants)
+    return [_lines(_quantiles(buckets, q), instants) for q in qs]
+
+
+async def _found(history: History, question: Question) -> Sequence[Series]:
     selector = question.selector
     if question.function is Function.QUANTILE:
         name = selector.name.removesuffix(BUCKET_SUFFIX) + BUCKET_SUFFIX
         selector = Selector(name, selector.matchers)
-    found = await history.select(
+    return await history.select(
         selector,
         question.start - question.reach,
         question.end,
         step=_enough(question),
     )
-    return answer(found, question)
 
 
 def answer(found: Sequence[Series], question: Question) -> list[Line]:
     """Return the lines that these series give."""
     instants = question.instants()
     if question.function is Function.QUANTILE:
-        groups = _quantiles(found, question, instants)
+        groups = _quantiles(_buckets(found, question, instants), question.q)
     else:
         compute = _of_one(question)
         values = {series.labels: compute(series, instants) for series in found}
         groups = values if question.by is None else _sums(values, question.by, instants)
+    return _lines(groups, instants)
+
+
+def _lines(groups: Mapping[Labels, Floats], instants: Floats) -> list[Line]:
     return [
         Line(labels, instants, line)
         for labels, line in sorted(groups.items())
@@ -165,25 +182,32 @@ def _sums(
     }
 
 
-def _quantiles(
+def _buckets(
     found: Sequence[Series], question: Question, instants: Floats
-) -> dict[Labels, Floats]:
-    """Return quantiles of the rates of buckets, summed by bound and group."""
+) -> dict[Labels, dict[float, Floats]]:
+    """Return the rates of buckets, summed by group and bound."""
     grouped: dict[Labels, dict[float, list[Floats]]] = {}
-    for series in found:
+    rates = functions.rates(found, instants, question.window)
+    for series, line in zip(found, rates, strict=True):
         names = dict(series.labels)
         bound = float(names.pop(BOUND_LABEL, "nan"))
         kept = labels_of(names)
         if question.by is not None:
             kept = _kept(kept, question.by)
-        rates = functions.rate(series, instants, question.window)
-        grouped.setdefault(kept, {}).setdefault(bound, []).append(rates)
+        grouped.setdefault(kept, {}).setdefault(bound, []).append(line)
     return {
-        labels: functions.quantile(
-            question.q,
-            list(buckets),
-            [functions.total(lines, instants) for lines in buckets.values()],
-        )
+        labels: {
+            bound: functions.total(lines, instants) for bound, lines in buckets.items()
+        }
+        for labels, buckets in grouped.items()
+    }
+
+
+def _quantiles(
+    grouped: Mapping[Labels, Mapping[float, Floats]], q: float
+) -> dict[Labels, Floats]:
+    return {
+        labels: functions.quantile(q, list(buckets), list(buckets.values()))
         for labels, buckets in grouped.items()
     }
 
