@@ -32,6 +32,7 @@ class SubjectKeys:
             KeyUnusable: others than the owner may read it.
         """
         self._entropy = entropy
+        self._synced = 0
         new = not path.exists()
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
         self._descriptor: int | None = os.open(path, flags, _FILE_MODE)
@@ -45,13 +46,18 @@ class SubjectKeys:
     def ensure(self, slot: int) -> None:
         """Make sure that a key exists in the slot and survives a power cut."""
         descriptor = self._opened()
-        count = os.fstat(descriptor).st_size // KEY_BYTES
-        if slot < count:
+        if slot < self._synced:
             return
-        blocks = (slot - count) // BLOCK_KEYS + 1
-        keys = self._entropy(blocks * BLOCK_KEYS * KEY_BYTES)
-        _write_all(descriptor, keys, count * KEY_BYTES)
+        count = os.fstat(descriptor).st_size // KEY_BYTES
+        if slot >= count:
+            blocks = (slot - count) // BLOCK_KEYS + 1
+            keys = self._entropy(blocks * BLOCK_KEYS * KEY_BYTES)
+            _write_all(descriptor, keys, count * KEY_BYTES)
+            count += blocks * BLOCK_KEYS
+        # Also for keys that are there: a full disk, or a crash, may have kept whoever
+        # wrote them from coming so far.
         os.fsync(descriptor)
+        self._synced = count
 
     def key(self, slot: int) -> bytes:
         """Return a key.
