@@ -153,9 +153,13 @@ class KeyRing:
             since = self._clock.monotonic() - self._tried_at
             if waited_for_another or since < REFETCH_SECONDS_MIN:
                 return
-            self._tried_at = self._clock.monotonic()
+            tried_before, self._tried_at = self._tried_at, self._clock.monotonic()
             try:
                 found = parse_key_set(await self._fetch(await self._keys_url()))
+            except asyncio.CancelledError:
+                # Nothing was learnt of the issuer: the next one may ask at once.
+                self._tried_at = tried_before
+                raise
             except CortexError:
                 if self._age() >= STALE_SECONDS_MAX:
                     raise

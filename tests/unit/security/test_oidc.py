@@ -295,6 +295,22 @@ async def test_a_flood_of_made_up_key_ids_makes_one_request(
     assert await verifier.authenticate(good)
 
 
+async def test_who_gives_up_waiting_for_keys_does_not_keep_others_out(
+    make, rules, claims, signers, issuer
+):
+    verifier = make(rules)
+    issuer.delay_seconds = 0.2
+    token = signers["EdDSA"].token(claims)
+    impatient = asyncio.create_task(verifier.authenticate(token))
+    async with asyncio.timeout(60):
+        while not issuer.requests:
+            await asyncio.sleep(0.001)
+    impatient.cancel()
+    await asyncio.wait([impatient])
+    assert impatient.cancelled()
+    assert await verifier.authenticate(token)
+
+
 async def test_many_first_tokens_share_one_fetch(make, rules, claims, signers, issuer):
     verifier = make(rules)
     issuer.delay_seconds = 0.02
