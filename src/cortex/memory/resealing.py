@@ -27,6 +27,7 @@ class Resealing:
         """Nothing is done yet."""
         self._database = database
         self._seals = seals
+        self._after = 0
 
     async def run(self) -> int:
         """Seal every row that is not; return how many.
@@ -34,14 +35,15 @@ class Resealing:
         Can be interrupted and called again. ``Database.scrub`` then clears the plain
         bytes from the files.
         """
-        done = 0
+        done = self._after = 0
         for unit in (self._memories, self._sessions):
             while number := await self._database.write(unit):
                 done += number
         return done
 
     def _memories(self, connection: Connection) -> int:
-        asked = (0, SEAL_BATCH)
+        # Behind the batch before: the rows that are sealed by now are not read again.
+        asked = (self._after, SEAL_BATCH)
         rows = connection.execute(SQL["unsealed_memories"], asked).fetchall()
         for seq, tenant in rows:
             seal = self._seals.writing(connection, tenant)
@@ -53,6 +55,7 @@ class Resealing:
             if vectors is not None:
                 sealed = sealed_vectors(seal, seq, vectors[0])
                 connection.execute(SQL["seal_vectors"], (sealed, seq))
+        self._after = rows[-1][0] if rows else self._after
         return len(rows)
 
     def _sessions(self, connection: Connection) -> int:

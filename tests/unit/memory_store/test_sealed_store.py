@@ -6,6 +6,7 @@ import sqlite3
 import pytest
 
 from cortex.foundation.tenancy import Namespace
+from cortex.memory import resealing
 from cortex.memory.model import MemoryPatch, NewMemory, Origin, Selection, Tier
 from cortex.memory.resealing import Resealing
 from cortex.memory.sessions import NewSession, Sessions
@@ -204,6 +205,39 @@ async def test_a_master_key_is_exchanged_and_the_old_one_no_longer_needed(tmp_pa
     async with memory_world(tmp_path, master=MASTER) as world:
         with pytest.raises(DecryptionFailed, match="not at hand"):
             await world.store.get(world.namespace, memory_id)
+
+
+class Steps:
+    """A database that counts the steps of each unit."""
+
+    def __init__(self, database):
+        self.database = database
+        self.taken = []
+
+    async def write(self, unit):
+        def counted(connection):
+            self.taken.append(0)
+            connection.set_progress_handler(self._tick, 10)
+            try:
+                return unit(connection)
+            finally:
+                connection.set_progress_handler(None, 0)
+
+        return await self.database.write(counted)
+
+    def _tick(self):
+        self.taken[-1] += 1
+
+
+async def test_sealing_takes_each_batch_as_long_as_the_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(resealing, "SEAL_BATCH", 10)
+    async with memory_world(tmp_path) as plain:
+        await plain.add(*(item(f"message {n}") for n in range(400)))
+        keys = DataKeys(plain.database, Keyring(MASTER), clock=plain.clock)
+        counted = Steps(plain.database)
+        assert await Resealing(counted, TenantSeals(keys)).run() == 400
+    batches = counted.taken[1:40]
+    assert max(batches) < 1.5 * min(batches), batches
 
 
 async def test_what_was_plain_is_sealed_and_its_bytes_are_cleared(tmp_path):
