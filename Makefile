@@ -76,8 +76,8 @@ bench-telemetry: .venv/.dev ## Print what metrics, traces, logs, history and str
 bench-mcp: .venv/.dev ## Print what a tool call costs beside a plain call
 	@$(BIN)/python -m benchmarks.mcp
 
-bench-inference: .venv/.dev ## Print every claim about models with its baseline (DATA=folder of the data sets)
-	@$(BIN)/python -m benchmarks.inference $(if $(DATA),--data $(DATA))
+bench-inference: .venv/.dev ## Print every claim about models with its baseline (DATA=folder of the data sets, STS=of sentence pairs)
+	@$(BIN)/python -m benchmarks.inference $(if $(DATA),--data $(DATA)) $(if $(STS),--sts $(STS))
 
 soak-inference: .venv/.dev ## Ten minutes of embedding and searching: does memory stay flat?
 	@$(BIN)/python -m benchmarks.inference --only soak

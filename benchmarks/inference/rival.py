@@ -112,7 +112,7 @@ def _beside(compared: Sequence[str], folder: Path) -> list[Claim]:
             "Spearman",
             0.99,
             note="of the cosines of all pairs of these texts, int8 against 32-bit; "
-            "stands in for STS-B, whose pairs are not among the data here",
+            "for scores by people see the part sts",
         ),
     ]
 
