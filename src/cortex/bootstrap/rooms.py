@@ -60,7 +60,7 @@ from cortex.usecases.hot_facts import HotFacts
 from cortex.usecases.inference_control import InferenceControl, InferenceParts
 from cortex.usecases.listing import ListMemories, MemoryStatistics
 from cortex.usecases.media import EmbedMedia, RememberMedia
-from cortex.usecases.metering import metered
+from cortex.usecases.metering import metered, metered_remember
 from cortex.usecases.model import ServiceInfo
 from cortex.usecases.models import Models
 from cortex.usecases.optimize_context import OptimizeContext
@@ -252,7 +252,8 @@ def _agents(
     rooms: _Rooms, search: Search, remember: Remember, listing: ListMemories
 ) -> tuple[MakePlan, Reflect]:
     stores, tell, clock = rooms.stores, rooms.announcer, rooms.tools.clock
-    memory = AgentMemory(search, remember, stores.memories.get, listing, rooms.embedder)
+    keep = metered_remember(remember, rooms.meter)
+    memory = AgentMemory(search, keep, stores.memories.get, listing, rooms.embedder)
     asking = None
     if rooms.language is not None:
         keeps = rooms.settings.llm.record_content

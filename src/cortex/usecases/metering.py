@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from cortex.foundation.tenancy import Namespace, Principal
-from cortex.memory.model import NewMemory, Stored
+from cortex.memory.model import Memory, MemoryPatch, NewMemory, Stored
 from cortex.operations.quotas import Measure
-from cortex.usecases.catalog import EmbedMedia, EmbedTexts, UseCases
+from cortex.usecases.catalog import EmbedMedia, EmbedTexts, Remember, UseCases
 from cortex.usecases.embed import Embedded, EmbedRequest
 from cortex.usecases.media import (
     EmbeddedMedia,
@@ -21,6 +21,8 @@ from cortex.usecases.model import (
     ContextRequest,
     ImportProgress,
 )
+from cortex.usecases.plan import PlanMade, PlanRequest
+from cortex.usecases.reflect import Reflected, ReflectRequest
 
 STORING = (Measure.EMBEDDINGS, Measure.BYTES)
 EMBEDDING = (Measure.EMBEDDINGS, Measure.TOKENS)
@@ -44,14 +46,35 @@ def metered(use_cases: UseCases, meters: Meters) -> UseCases:
     metering = _Metering(use_cases, meters)
     return replace(
         use_cases,
-        remember=metering.remember,
+        remember=metered_remember(use_cases.remember, meters),
+        update_memory=metering.update_memory,
         append_messages=metering.append_messages,
         import_lines=metering.import_lines,
         build_context=metering.build_context,
         embed=_MeteredEmbed(use_cases.embed, meters),
         embed_media=_MeteredMedia(use_cases.embed_media, meters),
         remember_media=metering.remember_media,
+        plan=metering.plan,
+        reflect=metering.reflect,
     )
+
+
+def metered_remember(remember: Remember, meters: Meters) -> Remember:
+    """Return the same journey, within the tenants' quotas."""
+
+    async def within(
+        principal: Principal,
+        namespace: Namespace,
+        items: Sequence[NewMemory],
+        context: CallContext,
+        /,
+    ) -> list[Stored]:
+        meters.check(namespace.tenant, *STORING)
+        stored = await remember(principal, namespace, items, context)
+        meters.add(namespace.tenant, _of_items(items))
+        return stored
+
+    return within
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,18 +119,46 @@ class _Metering:
     inner: UseCases
     meters: Meters
 
-    async def remember(
+    async def update_memory(
+        self,
+        namespace: Namespace,
+        memory_id: str,
+        patch: MemoryPatch,
+        context: CallContext,
+        /,
+    ) -> Memory:
+        """Charge new words as if they were stored; other fields cost nothing."""
+        update = self.inner.update_memory
+        if patch.content is None and patch.author is None:
+            return await update(namespace, memory_id, patch, context)
+        self.meters.check(namespace.tenant, *STORING)
+        changed = await update(namespace, memory_id, patch, context)
+        self.meters.add(namespace.tenant, _of_texts([patch.content or ""]))
+        return changed
+
+    async def plan(
         self,
         principal: Principal,
         namespace: Namespace,
-        items: Sequence[NewMemory],
+        request: PlanRequest,
         context: CallContext,
         /,
-    ) -> list[Stored]:
+    ) -> PlanMade:
+        """Ask before the work; what is kept of it is charged when it is stored."""
         self.meters.check(namespace.tenant, *STORING)
-        stored = await self.inner.remember(principal, namespace, items, context)
-        self.meters.add(namespace.tenant, _of_items(items))
-        return stored
+        return await self.inner.plan(principal, namespace, request, context)
+
+    async def reflect(
+        self,
+        principal: Principal,
+        namespace: Namespace,
+        request: ReflectRequest,
+        context: CallContext,
+        /,
+    ) -> Reflected:
+        """Ask before the work; what is kept of it is charged when it is stored."""
+        self.meters.check(namespace.tenant, *STORING)
+        return await self.inner.reflect(principal, namespace, request, context)
 
     async def append_messages(
         self,
@@ -175,8 +226,12 @@ class _Metering:
 
 
 def _of_items(items: Sequence[NewMemory]) -> dict[Measure, int]:
-    size = sum(len(item.content.encode("utf-8", "replace")) for item in items)
-    return {Measure.EMBEDDINGS: len(items), Measure.BYTES: size}
+    return _of_texts([item.content for item in items])
+
+
+def _of_texts(texts: Sequence[str]) -> dict[Measure, int]:
+    size = sum(len(text.encode("utf-8", "replace")) for text in texts)
+    return {Measure.EMBEDDINGS: len(texts), Measure.BYTES: size}
 
 
 def _of_file(given: MediaFile) -> dict[Measure, int]:
