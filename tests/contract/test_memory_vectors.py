@@ -154,3 +154,6 @@ def test_copies_of_rows(make: Callable[[int], VectorIndex], count: int) -> None:
         index.ask(query).cosines(rows),
         atol=1e-6,
     )
+    np.testing.assert_array_equal(
+        index.rows(rows), data[rows].astype(np.float16).astype(np.float32)
+    )

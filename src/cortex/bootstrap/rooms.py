@@ -132,7 +132,8 @@ class _Rooms:
 
     @property
     def search(self) -> Search:
-        return Search(self.stores.recall, self.inference.queries)
+        queries = self.inference.queries
+        return Search(self.stores.recall, queries, thrift=queries)
 
 
 def compose(

@@ -46,6 +46,15 @@ class QueryEmbedding:
         """Return the model whose space the queries are in."""
         return self._whole.info
 
+    @property
+    def saving(self) -> bool:
+        """Return whether power is saved now."""
+        return self._saving()
+
+    def kept(self, text: str) -> Vector | None:
+        """Return the whole model's vector if it is in the cache; runs nothing."""
+        return self._whole.kept(text)
+
     async def embed(self, texts: Sequence[str]) -> list[Vector]:
         """Return one vector a text, in order.
 

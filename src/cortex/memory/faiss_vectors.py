@@ -170,12 +170,16 @@ class FaissVectors:
     def take(self, rows: Rows) -> "FaissVectors":
         """Return an index of copies of given rows, in their order."""
         taken = FaissVectors(self._dimensions)
-        if self._small is not None:
-            taken.add(self._small[rows])
-        else:
-            codes = _gathered(self._segments, rows, self._dimensions)
-            taken.add(codes.astype(np.float32))
+        taken.add(self.rows(rows))
         return taken
+
+    def rows(self, rows: Rows) -> Floats:
+        """Return copies of given rows, in their order."""
+        if self._small is not None:
+            found: Floats = self._small[rows]
+            return found
+        codes = _gathered(self._segments, rows, self._dimensions)
+        return codes.astype(np.float32)
 
     def waiting(self) -> int:
         """Return how many full segments have no quantiser and were not tried."""

@@ -229,7 +229,8 @@ class Query:
     """One search.
 
     ``text`` may carry time words ("last week"); ``time_range`` in the selection is a
-    hard limit, time words are evidence.
+    hard limit, time words are evidence. With ``feedback`` a hybrid search that brings
+    no vector takes one from the memories that are best by words.
     """
 
     text: str
@@ -237,6 +238,7 @@ class Query:
     mode: SearchMode = SearchMode.HYBRID
     selection: Selection = field(default_factory=Selection)
     explain: bool = False
+    feedback: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,12 +175,14 @@ class Signals:
     """What the two rankers say.
 
     `cosines` has one entry a candidate, NaN where a memory has no vector (yet); the
-    lexical match covers the whole namespace.
+    lexical match covers the whole namespace. With `borrowed` the query's vector is
+    made of candidates' own: it orders them, but says nothing of how sure they are.
     """
 
     lexical: LexicalMatch
     cosines: Floats
     background: DenseBackground
+    borrowed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +283,7 @@ def document_cosines(
 
 
 def with_neighbours(documents: Ordinals, columns: Columns) -> Ordinals:
-    """Return the distinct `documents` and those next to them, in rising order.
+    """Return `documents`, each once, and those next to them, in rising order.
 
     This is the candidate set to rank: a turn that answers a question often shares no
     word with the query that finds the question.
@@ -355,7 +357,7 @@ def _evidence(
     if not idf.sum():
         return CONFIDENCE_SEMANTIC, closeness, np.zeros_like(closeness)
     coverage = idf @ (signals.lexical.matrix(documents) > 0) / idf.sum()
-    if np.isnan(cosines).all():
+    if signals.borrowed or np.isnan(cosines).all():
         return CONFIDENCE_KEYWORD, closeness, coverage
     return CONFIDENCE_HYBRID, closeness, coverage
 

@@ -17,6 +17,7 @@ from cortex.foundation.clock import Clock
 from cortex.foundation.errors import Unavailable, ValidationError
 from cortex.foundation.tenancy import Namespace
 from cortex.memory import ranking
+from cortex.memory.feedback import borrowed
 from cortex.memory.lexical import LexicalMatch, strongest
 from cortex.memory.masks import selection_mask
 from cortex.memory.model import Hit, Memory, Quarantine, Query, Recalled, SearchMode
@@ -182,15 +183,19 @@ class Recall:
         match = shard.words.match(terms)
         asked = parse_time_range(query.text, now)
         wanted = max(CANDIDATES, query.top_k)
+        by_words = _lexical_candidates(match, mask, wanted)
+        borrows = dense is None and query.feedback
+        if borrows:
+            dense = _dense(shard, query, borrowed(shard, match, by_words))
         core = np.concatenate(
             (
-                _lexical_candidates(match, mask, wanted),
+                by_words,
                 _dense_candidates(shard, dense, mask, wanted),
                 _time_candidates(shard, asked, mask),
             )
         )
         columns = shard.ranking_columns()
-        candidates = ranking.with_neighbours(np.unique(core), columns)
+        candidates = ranking.with_neighbours(core, columns)
         if mask is not None:
             candidates = candidates[mask[candidates]]
         cosines, background = _cosines(opened, dense, candidates)
@@ -203,7 +208,7 @@ class Recall:
                 occurred_from=None if asked is None else asked.start,
                 occurred_until=None if asked is None else asked.end,
             ),
-            ranking.Signals(match, cosines, background),
+            ranking.Signals(match, cosines, background, borrowed=borrows),
             top_k=query.top_k,
             config=self._options.weights,
         )

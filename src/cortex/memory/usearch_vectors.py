@@ -116,8 +116,13 @@ class UsearchVectors:
     def take(self, rows: Rows) -> "UsearchVectors":
         """Return an index of copies of given rows, in their order."""
         taken = UsearchVectors(self._dimensions, self._graph_rows_min)
-        taken.add(self._rows[rows].astype(np.float32))
+        taken.add(self.rows(rows))
         return taken
+
+    def rows(self, rows: Rows) -> Floats:
+        """Return copies of given rows, in their order."""
+        found: Floats = self._rows[rows].astype(np.float32)
+        return found
 
     def waiting(self) -> int:
         """Return 1 when there are rows enough for a first graph, or for a new one."""

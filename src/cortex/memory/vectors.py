@@ -63,6 +63,10 @@ class VectorIndex(Protocol):
         """Return an index of copies of given rows, in their order."""
         ...
 
+    def rows(self, rows: Rows) -> Floats:
+        """Return copies of given rows, in their order."""
+        ...
+
     def waiting(self) -> int:
         """Return how many builds would make the index faster."""
         ...
@@ -145,10 +149,16 @@ class PlainVectors:
     def take(self, rows: Rows) -> "PlainVectors":
         """Return an index of copies of given rows, in their order."""
         taken = PlainVectors(self._dimensions)
-        for row in rows:
-            block, at = divmod(int(row), BLOCK_ROWS)
-            taken.add(self._blocks[block][at : at + 1])
+        taken.add(self.rows(rows))
         return taken
+
+    def rows(self, rows: Rows) -> Floats:
+        """Return copies of given rows, in their order."""
+        found = np.empty((len(rows), self._dimensions), np.float32)
+        for place, row in enumerate(rows):
+            block, at = divmod(int(row), BLOCK_ROWS)
+            found[place] = self._blocks[block][at]
+        return found
 
     def waiting(self) -> int:
         """Return 0: there is nothing to build."""

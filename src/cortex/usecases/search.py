@@ -34,12 +34,30 @@ class Recalls(Protocol):
         ...
 
 
+class Thrift(Protocol):
+    """Says whether to do without a model where that is possible."""
+
+    @property
+    def saving(self) -> bool:
+        """Return whether power is saved now."""
+        ...
+
+    def kept(self, text: str) -> Vector | None:
+        """Return a vector that costs nothing, if there is one."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Finds memories by meaning, words and time."""
+    """Finds memories by meaning, words and time.
+
+    While power is saved a hybrid search goes by words, and by what the memories found
+    by them mean; the query is embedded only where that finds nothing.
+    """
 
     recall: Recalls
     embedder: Embedder
+    thrift: Thrift | None = None
 
     async def __call__(
         self, namespace: Namespace, query: Query, context: CallContext, /
@@ -52,10 +70,19 @@ class Search:
         """
         del context
         check_query(query)
+        space = self.embedder.info.space
+        if self._saves(query):
+            vector = self.thrift.kept(query.text) if self.thrift else None
+            frugal = replace(query, feedback=True)
+            found = await self.recall.search(namespace, frugal, vector, space)
+            if found.hits:
+                return found
         vector = await self.vector(query)
-        return await self.recall.search(
-            namespace, query, vector, self.embedder.info.space
-        )
+        return await self.recall.search(namespace, query, vector, space)
+
+    def _saves(self, query: Query) -> bool:
+        hybrid = query.mode is SearchMode.HYBRID
+        return hybrid and self.thrift is not None and self.thrift.saving
 
     async def vector(self, query: Query) -> Vector | None:
         """Return the query's vector, or None when words have to do."""

@@ -130,6 +130,24 @@ async def test_modes_and_missing_vectors(world: MemoryWorld, search: Searcher) -
     assert found.degraded == ("dense",)
 
 
+async def test_a_vector_borrowed_from_the_best_by_words(
+    world: MemoryWorld, search: Searcher
+) -> None:
+    await world.say("harbour rope", "rope tar", "tea biscuit")
+    by_words = await search("harbour", embed=False)
+    assert [hit.memory.content for hit in by_words.hits] == ["harbour rope"]
+    found = await search("harbour", embed=False, feedback=True)
+    assert [hit.memory.content for hit in found.hits[:2]] == [
+        "harbour rope",
+        "rope tar",
+    ]
+    assert found.degraded == ("dense",)
+    # A vector made of the hits themselves says nothing of how sure they are.
+    assert found.confidence == pytest.approx(by_words.confidence)
+    unknown = await search("unheard", embed=False, feedback=True)
+    assert unknown.hits == ()
+
+
 async def test_pending_memories_are_found_by_word_and_catch_up(
     world: MemoryWorld, search: Searcher
 ) -> None:
