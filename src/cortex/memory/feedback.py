@@ -17,8 +17,8 @@ from cortex.memory.shard import Shard
 from cortex.memory.vectors import Floats, Rows
 
 DOCUMENTS: Final = 5
-"""Documents that lend their vectors: with three recall at ten is a point lower (LoCoMo),
-with ten two."""
+"""Documents that lend their vectors: with three recall at ten is a point lower, with
+ten two (LoCoMo)."""
 
 
 def borrowed(shard: Shard, match: LexicalMatch, strongest: Rows) -> Floats | None:
