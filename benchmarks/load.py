@@ -107,7 +107,7 @@ def run_k6(name: str, url: str, folder: Path, **variables: object) -> dict[str, 
         raise RuntimeError(done.stderr[-2_000:])
     found: dict[str, Any] = json.loads(result.read_text("utf-8"))
     found["status"] = done.returncode
-    found["log"] = done.stderr[-2_000:]
+    found["log"] = done.stderr[-20_000:]
     return found
 
 

@@ -24,12 +24,13 @@ export default function use(data, number = counted()) {
   const lines = ['first', 'second'].map((word) => JSON.stringify(
     { content: `The ${word} thing of run ${run}`, run_id: run },
   ));
-  ask('POST /memory/import', {
+  const imported = ask('POST /memory/import', {
     path: `/memory/import?namespace=${namespace}`,
     body: `${lines.join('\n')}\n`,
     headers: NDJSON,
     holds: (a) => a.json('stored') === 2,
   });
+  if (imported.status !== 200) return;
   const listed = ask('GET /memory', {
     path: `/memory?${mine}`, holds: (a) => a.json('memories').length === 2,
   });

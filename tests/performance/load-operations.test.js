@@ -54,9 +54,6 @@ export default function use(data, number = counted()) {
   // No alert fires in a healthy server: that it knows of none is the right answer.
   ask('POST /alerts/acknowledge', { body: { name: 'no-such-alert' }, statuses: [404] });
   ask('POST /events/dead-letters/retry', { body: {} });
-  // Each change differs from the last, so there is always one to go back to.
-  ask('PATCH /config', { body: { set: { default_ttl: 121 + (number % 60) } } });
-  ask('POST /config/rollback', { body: { reason: 'load' } });
   ask('GET /performance/history', {
     path: '/performance/history?metric=cortex_http_requests_total&fn=rate&window=60',
   });
@@ -67,4 +64,8 @@ export default function use(data, number = counted()) {
   });
   ask('GET /fs/list', { path: `/fs/list?root=${ROOT}` });
   ask('GET /fs/read_text', { path: `/fs/read_text?root=${ROOT}&path=${data.file}` });
+  // Each change differs from the last, so there is always one to go back to.
+  const change = { set: { default_ttl: 121 + (number % 60) } };
+  if (ask('PATCH /config', { body: change }).status !== 200) return;
+  ask('POST /config/rollback', { body: { reason: 'load' } });
 }

@@ -24,11 +24,12 @@ export default function use(data, number = counted()) {
   const begun = ask('POST /sessions', { body: { title: `talk ${number}`, namespace } });
   if (begun.status !== 200) return;
   const path = `/sessions/${begun.json('id')}`;
-  ask('POST /sessions/{session_id}/messages', {
+  const sent = ask('POST /sessions/{session_id}/messages', {
     path: `${path}/messages${here}`,
     body: { items: [{ content: `Hello, this is talk ${number}`, author: 'Ann' }] },
     holds: (a) => a.json('ids').length === 1,
   });
+  if (sent.status !== 200) return;
   ask('GET /sessions/{session_id}/messages', {
     path: `${path}/messages${here}`, holds: (a) => a.json('memories').length === 1,
   });
@@ -36,13 +37,14 @@ export default function use(data, number = counted()) {
     path: path + here, holds: (a) => a.json('message_count') === 1,
   });
   ask('GET /sessions', { path: `/sessions${here}&limit=20` });
+  ask('GET /state/snapshot', { holds: (a) => a.json('signature').length > 0 });
+  ask('GET /state/discover');
   // A key that no iteration beside this one has.
   const key = `/state/${namespace}/key-${exec.vu.idInTest}-${number % KEYS}`;
-  ask('PUT /state/{namespace}/{key}', { path: key, body: { value: { number } } });
+  const put = ask('PUT /state/{namespace}/{key}', { path: key, body: { value: { number } } });
+  if (put.status !== 200) return;
   ask('GET /state/{namespace}/{key}', {
     path: key, holds: (a) => a.json('value.number') === number,
   });
   ask('DELETE /state/{namespace}/{key}', { path: key });
-  ask('GET /state/snapshot', { holds: (a) => a.json('signature').length > 0 });
-  ask('GET /state/discover');
 }

@@ -173,7 +173,11 @@ export function ask(route, how = {}) {
   const right = statuses.includes(answer.status) && holds(answer);
   if (how.quiet) return answer;
   check(answer, { [`${name} answers rightly`]: () => right });
-  answers.add(1, { kind: kindOf(answer, statuses) });
+  const kind = kindOf(answer, statuses);
+  answers.add(1, { kind });
+  if (['bare', 'fault', 'wrong'].includes(kind)) {
+    console.warn(`${name} ${kind}: ${answer.status} ${String(answer.body).slice(0, 300)}`);
+  }
   inTime.add(right && answer.timings.duration < SLACK * GOALS[name]);
   return answer;
 }
