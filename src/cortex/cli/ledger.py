@@ -86,6 +86,7 @@ def verify(
     Example: cortex ledger verify --head /mnt/elsewhere/head
     """
     from cortex.cli.ledger_files import ledger_files
+    from cortex.ledger.verdicts import Reason
 
     try:
         found = ledger_files(archive).verify(
@@ -99,6 +100,8 @@ def verify(
         fail(str(error))
         return CANNOT_CHECK
     _print_verdict(found, as_json)
+    if found.reason is Reason.NO_KEY:
+        say("no ledger here yet? Start a server once, set CORTEX_HOME, or give --key")
     return found.exit_code
 
 

@@ -94,7 +94,7 @@ def check(file: PolicyFile = None, as_json: AsJson = False) -> int:
 def build() -> typer.Typer:
     """Return the command group."""
     group = typer.Typer(
-        no_args_is_help=True, help="Access policy: test it, ask it why."
+        no_args_is_help=True, help="Access policy: check a file, ask it why."
     )
     group.command("explain")(explain)
     group.command("check")(check)
