@@ -215,11 +215,6 @@ class Shares:
         """Return the shares by name, for `explain`."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
-    @property
-    def total(self) -> float:
-        """The score."""
-        return math.fsum(self.as_mapping().values())
-
 
 @dataclass(frozen=True, slots=True)
 class Hit:
@@ -490,5 +485,5 @@ def _time_match(
 
 
 def _hit(document: int, parts: Floats, sure: float) -> Hit:
-    shares = Shares(*(float(part) for part in parts))
-    return Hit(document, shares.total, sure, shares)
+    values = parts.tolist()
+    return Hit(document, math.fsum(values), sure, Shares(*values))
