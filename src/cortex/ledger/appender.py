@@ -135,13 +135,20 @@ class _Group:
 
 
 class Appender:
-    """Appends entries; after a storage error it takes no more until restarted."""
+    """Appends entries; after a storage error it takes no more until restarted.
+
+    Attributes:
+        fault: why it takes no more; empty while it does.
+        disk_failed: whether that was a storage error.
+        on_unheard: told of each entry that is durable although its caller gave up.
+    """
 
     def __init__(self, parts: AppenderParts) -> None:
         """Take the parts."""
         self._parts = parts
         self._sealer = Sealer(parts.entropy)
-        self._gatherer = Gatherer(parts.database, self._place)
+        self._gatherer = Gatherer(parts.database, self._place, self._tell_unheard)
+        self.on_unheard: Callable[[], None] | None = None
         self.fault: str = ""
         self.disk_failed = False
 
@@ -235,6 +242,10 @@ class Appender:
             raise
         except (CortexError, OSError) as error:
             raise self._stop_at(error) from error
+
+    def _tell_unheard(self) -> None:
+        if self.on_unheard is not None:
+            self.on_unheard()
 
     def _stop_at(self, error: Exception) -> LedgerStopped:
         self.disk_failed = True

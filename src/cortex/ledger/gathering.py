@@ -46,10 +46,20 @@ Place = Callable[[Connection, Sequence[Q]], Sequence[R | CortexError]]
 class Gatherer(Generic[Q, R]):
     """Collects requests of one event loop and writes them group by group."""
 
-    def __init__(self, database: Database, place: Place[Q, R]) -> None:
-        """Take the file, and what writes a group on its writer's thread."""
+    def __init__(
+        self,
+        database: Database,
+        place: Place[Q, R],
+        unheard: Callable[[], None] | None = None,
+    ) -> None:
+        """Take the file, and what writes a group on its writer's thread.
+
+        ``unheard`` is called for what was written although nobody waits for it any
+        more: its caller was cancelled meanwhile.
+        """
         self._database = database
         self._place = place
+        self._unheard = unheard
         self._waiting: deque[_Waiting[Q, R]] = deque()
         self._is_busy = False
 
@@ -110,6 +120,8 @@ class Gatherer(Generic[Q, R]):
     ) -> None:
         for waiting, result in zip(group, results, strict=True):
             if waiting.future.done():
+                if self._unheard is not None and not isinstance(result, Exception):
+                    self._unheard()
                 continue
             if isinstance(result, Exception):
                 waiting.future.set_exception(result)

@@ -129,6 +129,7 @@ class Ledger:
         )
         self.rotation = KeyRotation(folder, self._publisher, self._pins, context.ids)
         self._beat = Beat(self._publisher, self._appender, options, context.clock)
+        self._appender.on_unheard = self._beat.note_new
 
     @classmethod
     async def open(

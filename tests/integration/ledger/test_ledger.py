@@ -5,6 +5,7 @@ import base64
 import fcntl
 import json
 import os
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -594,6 +595,34 @@ async def test_who_is_cancelled_while_publishing_leaves_it_to_the_beat(
     await asyncio.wait([publishing])
     os.close(descriptor)
     running = asyncio.create_task(ledger.run())
+    async with asyncio.timeout(60):
+        while ledger.health().published < 1:
+            await asyncio.sleep(0.001)
+    running.cancel()
+    await asyncio.wait([running])
+
+
+async def test_an_entry_whose_caller_gave_up_is_published_all_the_same(
+    opened: Open,
+) -> None:
+    ledger = await opened(LedgerOptions(checkpoint_seconds=0.01))
+    running = asyncio.create_task(ledger.run())
+    gate, begun = threading.Event(), threading.Event()
+
+    def unit(_connection: object) -> None:
+        begun.set()
+        gate.wait(60)
+
+    busy = asyncio.create_task(ledger._database.write(unit))
+    await asyncio.to_thread(begun.wait, 60)
+    asking = asyncio.create_task(ledger.append(event(1)))
+    async with asyncio.timeout(60):
+        while ledger._database.status().queued_units != 1:
+            await asyncio.sleep(0)
+    asking.cancel()
+    await asyncio.wait([asking])
+    gate.set()
+    await busy
     async with asyncio.timeout(60):
         while ledger.health().published < 1:
             await asyncio.sleep(0.001)
