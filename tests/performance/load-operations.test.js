@@ -9,8 +9,9 @@ const PLAIN = [
   'GET /admin/alerts', 'GET /alerts', 'GET /quotas', 'GET /slo', 'GET /metrics/energy',
   'GET /events', 'GET /events/dead-letters', 'GET /performance/metrics',
   'GET /performance/status',
-  'GET /performance/spans', 'GET /performance/errors', 'GET /svc/list',
-  'GET /svc/health', 'GET /db/list', 'GET /config', 'GET /config/history', 'GET /events',
+  'GET /performance/spans', 'GET /performance/errors', 'GET /performance/logs',
+  'GET /performance/logs/summary', 'GET /svc/list',
+  'GET /svc/health', 'GET /db/list', 'GET /config', 'GET /config/history',
 ];
 const TOKENS = [
   'GET /admin/tokens', 'POST /admin/tokens', 'POST /admin/tokens/{token_id}/rotate',

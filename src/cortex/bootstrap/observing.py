@@ -24,6 +24,8 @@ from cortex.telemetry.dsn import parse_dsn
 from cortex.telemetry.history.model import Run
 from cortex.telemetry.history.sampler import Sampler
 from cortex.telemetry.host import HostCollector, LoopLag
+from cortex.telemetry.log_files import LogFiles
+from cortex.telemetry.log_search import LogSearch
 from cortex.telemetry.observations import Export, Observations
 from cortex.telemetry.sentry import Origin, SentrySender, Told
 from cortex.telemetry.tracing.model import Attribute
@@ -34,6 +36,8 @@ from cortex.telemetry.workers import Fleet
 from cortex.usecases.observed import Observed
 
 FILE = "telemetry.db"
+LOGS_FOLDER = "logs"
+MEGABYTE = 1_000_000
 
 EXPORT_SECONDS_MAX = 5.0
 """A collector that takes longer costs the traces it was sent, nobody else."""
@@ -58,6 +62,12 @@ def sampling_of(settings: Settings) -> Sampling:
     return Sampling(
         enabled=trace.enabled, ratio=trace.ratio, slow_seconds=trace.slow_ms / 1000
     )
+
+
+def log_files(settings: Settings, clock: Clock) -> LogFiles | None:
+    """Return what keeps log lines; None where none are to be kept."""
+    kept = settings.trace.log_mb * MEGABYTE
+    return LogFiles(settings.home_folder / LOGS_FOLDER, kept, clock) if kept else None
 
 
 def tracer(settings: Settings, clock: Clock) -> Tracer:
@@ -86,7 +96,8 @@ class Observing:
             SqliteTraces(self._database, clock),
             SqliteErrors(self._database),
         )
-        self.observed = Observed(self.history, traces, errors, clock)
+        logs = LogSearch(settings.home_folder / LOGS_FOLDER)
+        self.observed = Observed(self.history, traces, errors, clock, logs)
         self._http = httpx.AsyncClient(timeout=EXPORT_SECONDS_MAX)
         self._sentry = self._sender(settings)
         self._observations = Observations(
@@ -112,6 +123,7 @@ class Observing:
     def components(self) -> tuple[Component, ...]:
         """Return the parts in the order they start."""
         return (
+            *self._log_files(),
             opened("observations", self._open, self._database.close),
             opened("trace-export", _nothing, self._http.aclose),
             opened("last-errors", _nothing, self._send_last),
@@ -176,6 +188,15 @@ class Observing:
                 await self._sentry.flush()
         except TimeoutError:
             self._tools.log.warning("errors not sent", to="sentry")
+
+    def _log_files(self) -> tuple[Component, ...]:
+        files = self._tools.log_files
+        if files is None:
+            return ()
+        return (
+            opened("last-log-lines", _nothing, files.flush),
+            self._loop("log-files", files.run),
+        )
 
     def _workers(self) -> tuple[Component, ...]:
         workers = self._tools.workers

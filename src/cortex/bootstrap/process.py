@@ -24,7 +24,7 @@ from cortex.app import App, Phase
 from cortex.bootstrap.doors import Entrance, protected_resources, tls_files
 from cortex.bootstrap.keys import prepare_home
 from cortex.bootstrap.mcp import MCP_PATH, LazyMcp
-from cortex.bootstrap.observing import tracer
+from cortex.bootstrap.observing import log_files, tracer
 from cortex.bootstrap.rooms import compose
 from cortex.bootstrap.tools import Tools
 from cortex.bootstrap.tuning import LIBRARIES
@@ -180,6 +180,7 @@ def _build(
     settings.check()
     prepare_home(settings)
     errors = ErrorCollector(clock)
+    files = log_files(settings, clock)
     log = build_logger(
         LogOptions(
             level=settings.log_level.value,
@@ -189,6 +190,7 @@ def _build(
         ),
         clock,
         on_error=errors.caught,
+        keep=None if files is None else files.keep,
     )
     metrics = Metrics(brand=settings.brand, version=cortex.__version__)
     workers = None
@@ -199,6 +201,7 @@ def _build(
         clock=clock,
         ids=Uuid7Source(clock),
         log=log,
+        log_files=files,
         metrics=metrics,
         tracer=tracer(settings, clock),
         errors=errors,

@@ -10,6 +10,7 @@ from cortex.operations.energy.meters import RequestMeters
 from cortex.security.intrusion import Watch
 from cortex.telemetry.errors import ErrorCollector
 from cortex.telemetry.exposition import Exposition
+from cortex.telemetry.log_files import LogFiles
 from cortex.telemetry.logs import LeveledLogger
 from cortex.telemetry.metrics import Metrics
 from cortex.telemetry.tracing.tracer import Tracer
@@ -27,6 +28,7 @@ class Tools:
     clock: Clock
     ids: IdSource
     log: LeveledLogger
+    log_files: LogFiles | None
     metrics: Metrics
     tracer: Tracer
     errors: ErrorCollector

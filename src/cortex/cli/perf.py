@@ -7,6 +7,7 @@ import typer
 
 from cortex.cli.command import Server, command
 from cortex.cli.exits import Exit
+from cortex.cli.logs import logs
 from cortex.cli.printing import moment, print_json, print_table, say, snippet
 from cortex.cli.tokens import seconds_of
 from cortex.foundation.clock import SystemClock
@@ -146,6 +147,7 @@ def build() -> typer.Typer:
     group.command("spans")(spans)
     group.command("trace")(trace)
     group.command("errors")(errors)
+    group.command("logs")(logs)
     return group
 
 

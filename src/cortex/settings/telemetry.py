@@ -4,7 +4,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Trace(BaseModel):
-    """Which traces are recorded and kept."""
+    """Which traces are recorded and kept, and how many log lines beside them."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -22,4 +22,10 @@ class Trace(BaseModel):
         "",
         description="Collector that kept traces are sent to (OTLP over HTTP, JSON), "
         "such as http://127.0.0.1:4318.",
+    )
+    log_mb: int = Field(
+        64,
+        ge=0,
+        le=100_000,
+        description="Megabytes of log lines kept in HOME/logs; 0 keeps none.",
     )

@@ -80,6 +80,9 @@ OnError = Callable[[BaseException, str], None]
 """Told of each error that is logged with its exception, and where it was met."""
 
 
+Keep = Callable[[str], None]
+"""Takes a line without its end; called on every thread that logs."""
+
 Facts = dict[str, Any]
 
 
@@ -88,9 +91,13 @@ def build_logger(
     clock: Clock,
     stream: IO[str] | None = None,
     on_error: OnError | None = None,
+    keep: Keep | None = None,
 ) -> LeveledLogger:
-    """Return a logger that writes to ``stream`` (standard error by default)."""
-    return _Lines(options, clock, stream or sys.stderr, on_error)
+    """Return a logger that writes to ``stream`` (standard error by default).
+
+    ``keep`` is given each line as JSON, too.
+    """
+    return _Lines(options, clock, stream or sys.stderr, on_error, keep)
 
 
 class _Lines:
@@ -106,13 +113,16 @@ class _Lines:
         clock: Clock,
         stream: IO[str],
         on_error: OnError | None,
+        keep: Keep | None,
     ) -> None:
         self._level = _level(options.level)
         self._clock = clock
         self._stream = stream
         self._on_error = on_error
         self._second, self._written = 0, "1970-01-01T00:00:00"
-        self._rendered = _json(options) if options.json else _console(options.brand)
+        self._keep = keep
+        self._json = _json(options)
+        self._shown = self._json if options.json else _console(options.brand)
 
     def set_level(self, name: str) -> None:
         self._level = _level(name)
@@ -148,7 +158,12 @@ class _Lines:
         ids = trace_ids()
         if ids is not None:
             facts["trace_id"], facts["span_id"] = ids
-        self._stream.write(self._rendered(facts) + "\n")
+        line = self._json(facts)
+        if self._keep is not None:
+            self._keep(line)
+        if self._shown is not self._json:
+            line = self._shown(facts)
+        self._stream.write(line + "\n")
         self._stream.flush()
 
     def _timestamp(self) -> str:

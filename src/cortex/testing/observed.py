@@ -15,6 +15,7 @@ from cortex.telemetry.history.model import (
     Selector,
     Series,
 )
+from cortex.telemetry.log_search import LogGroup, LogPage, LogQuestion
 from cortex.telemetry.tracing.model import TraceRecord
 
 
@@ -95,3 +96,22 @@ class FakeErrors:
         """Return groups seen since then, the last seen first."""
         found = [group for group in self.groups.values() if group.last_seen >= since]
         return sorted(found, key=lambda group: -group.last_seen)[:limit]
+
+
+@dataclass
+class FakeLogs:
+    """Answers with what was put in, and remembers what was asked."""
+
+    lines: list[dict[str, object]] = field(default_factory=list)
+    groups: list[LogGroup] = field(default_factory=list)
+    asked: list[LogQuestion] = field(default_factory=list)
+
+    async def page(self, question: LogQuestion, /) -> LogPage:
+        """Return as many lines as are asked for."""
+        self.asked.append(question)
+        return LogPage(tuple(self.lines[: question.limit]), None, "")
+
+    async def summary(self, question: LogQuestion, /) -> list[LogGroup]:
+        """Return all groups."""
+        self.asked.append(question)
+        return self.groups

@@ -19,7 +19,7 @@ from cortex.testing.dead_letters import FakeLetters
 from cortex.testing.embedding import FakeEmbedder
 from cortex.testing.inference_control import fake_control
 from cortex.testing.journal import FakeJournal
-from cortex.testing.observed import FakeErrors, FakeHistory, FakeTraces
+from cortex.testing.observed import FakeErrors, FakeHistory, FakeLogs, FakeTraces
 from cortex.testing.promises import FakeWatched
 from cortex.testing.usecases import (
     MODEL,
@@ -279,7 +279,7 @@ def fake_world(clock: Clock, ids: IdSource) -> FakeWorld:
         operations=watched.operations,
         configuration=fake_configuration(clock),
         usage=lambda _tenant: Usage({Measure.TOKENS: 0}, Quotas(), 1.0),
-        observed=Observed(FakeHistory(), FakeTraces(), FakeErrors(), clock),
+        observed=Observed(FakeHistory(), FakeTraces(), FakeErrors(), clock, FakeLogs()),
         health=around.health,
         ready=around.ready,
     )

@@ -23,6 +23,7 @@ from cortex.telemetry.history.question import (
     ask,
     ask_quantiles,
 )
+from cortex.telemetry.log_search import KeptLogs
 from cortex.telemetry.tracing import analysis
 from cortex.telemetry.tracing.model import TraceRecord
 from cortex.telemetry.tracing.ports import TraceStore
@@ -97,6 +98,7 @@ class Observed:
     traces: TraceStore
     groups: ErrorStore
     clock: Clock
+    logs: KeptLogs
 
     async def history(self, question: Question, /) -> list[Line]:
         """Return the lines that answer a question about metrics."""

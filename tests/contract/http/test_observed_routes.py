@@ -3,6 +3,7 @@ import json
 import pytest
 
 from cortex.telemetry.history.model import Kind, Run, Sample
+from cortex.telemetry.log_search import LogGroup, LogQuestion
 
 RUN = Run("one", 0.0)
 HISTORY = "/performance/history"
@@ -164,3 +165,24 @@ async def test_the_state_of_routes_is_told(http, served):
     assert route["error_ratio"] == pytest.approx(0.1)
     assert route["p50_ms"] == pytest.approx(100)
     assert route["p95_ms"] == pytest.approx(190)
+
+
+async def test_log_lines_are_told_and_counted(http, served):
+    logs = served.world.use_cases.observed.logs
+    logs.lines.append({"event": "odd", "level": "warning"})
+    logs.groups.append(LogGroup("warning", "odd", 3, 1.0, 2.0))
+    asked = {"level": "warning", "since": 5, "text": "o", "limit": 7}
+    told = (await http.get("/performance/logs", params=asked)).json()
+    assert told == {"lines": logs.lines, "next_cursor": None, "newest": ""}
+    assert logs.asked[0] == LogQuestion("warning", 5.0, text="o", limit=7)
+    counted = (await http.get("/performance/logs/summary")).json()
+    assert counted["lines"] == 3
+    assert counted["groups"][0]["event"] == "odd"
+
+
+@pytest.mark.parametrize("path", ["/performance/logs", "/performance/logs/summary"])
+async def test_log_lines_need_the_scope_and_a_level(http, path):
+    reader = {"Authorization": "Bearer reader-token-012345678"}
+    assert (await http.get(path, headers=reader)).status_code == 403
+    assert (await http.get(path, params={"level": "loud"})).status_code == 422
+    assert (await http.get(path, params={"cursor": "../x"})).status_code == 422

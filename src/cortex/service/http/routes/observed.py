@@ -8,6 +8,7 @@ from starlette.responses import Response
 from cortex.security.scopes import Scope
 from cortex.service.http.answers import json_answer
 from cortex.service.http.caller import Admitted
+from cortex.service.http.wire import logs as logs_wire
 from cortex.service.http.wire import observed as wire
 from cortex.service.http.wire import spans as spans_wire
 from cortex.usecases.catalog import UseCases
@@ -16,7 +17,7 @@ TraceId = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 
 
 class ObservedRoutes:
-    """Handlers of history, spans, traces, errors and the state of routes."""
+    """Handlers of history, spans, errors, logs and the state of routes."""
 
     def __init__(self, cases: UseCases) -> None:
         """Take the use cases."""
@@ -32,6 +33,12 @@ class ObservedRoutes:
             ("/performance/spans", self.spans, spans_wire.SpansAnswer),
             ("/performance/traces/{trace_id}", self.trace, spans_wire.TraceAnswer),
             ("/performance/errors", self.errors, spans_wire.ErrorsAnswer),
+            ("/performance/logs", self.logs, logs_wire.LogsAnswer),
+            (
+                "/performance/logs/summary",
+                self.log_summary,
+                logs_wire.LogSummaryAnswer,
+            ),
         ):
             router.add_api_route(path, handler, methods=["GET"], response_model=model)
         return router
@@ -80,3 +87,19 @@ class ObservedRoutes:
         caller.require(Scope.PERFORMANCE)
         found = await self._cases.observed.errors(query.since, query.limit)
         return json_answer(spans_wire.errors(found))
+
+    async def logs(
+        self, caller: Admitted, query: Annotated[logs_wire.LogsQuery, Query()]
+    ) -> Response:
+        """List kept log lines of all worker processes, the newest first."""
+        caller.require(Scope.PERFORMANCE)
+        found = await self._cases.observed.logs.page(query.domain())
+        return json_answer(logs_wire.page(found))
+
+    async def log_summary(
+        self, caller: Admitted, query: Annotated[logs_wire.SummaryQuery, Query()]
+    ) -> Response:
+        """Count kept log lines by level and event, the most severe first."""
+        caller.require(Scope.PERFORMANCE)
+        found = await self._cases.observed.logs.summary(query.domain())
+        return json_answer(logs_wire.summary(found))
