@@ -42,10 +42,10 @@ def names() -> frozenset[str]:
 
 def value_of(settings: Settings, name: str) -> JsonValue:
     """Return one value as JSON; None for a secret."""
+    if is_secret(settings, name):
+        return None
     model, field = _place(settings, name)
     value = getattr(model, field)
-    if isinstance(value, SecretStr):
-        return None
     found: JsonValue = to_jsonable_python(value)
     return found
 
