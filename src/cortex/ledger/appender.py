@@ -179,7 +179,8 @@ class Appender:
         """Destroy a subject's key and record who asked.
 
         The entry comes first, so that a crash in between is finished at the next
-        start. Afterwards no file holds the key or the subject's name.
+        start, and a failure by the next call. Afterwards no file holds the key or the
+        subject's name.
 
         Raises:
             NotFound: nothing is kept for that subject.
@@ -205,7 +206,12 @@ class Appender:
             (placed,) = store.append(connection, drafts, self._now_us())
             return Recorded(entry_id, placed, time_text(placed.time_us))
 
-        recorded = await self._write(unit)
+        try:
+            recorded = await self._write(unit)
+        except NotFound:
+            # The call that is repeated here may have been cut short behind its entry.
+            await self.finish_forgetting()
+            raise
         await self.finish_forgetting()
         return recorded
 

@@ -28,6 +28,7 @@ from cortex.ledger.pins import PinFolder
 from cortex.ledger.proof import verify_proof
 from cortex.ledger.verdicts import Reason, Verdict
 from cortex.ledger.verify import Request
+from cortex.storage.errors import StorageBusy
 
 START = 1_700_000_000.0
 SECRET = "a sentence that must not be found again"
@@ -628,3 +629,23 @@ async def test_an_entry_whose_caller_gave_up_is_published_all_the_same(
             await asyncio.sleep(0.001)
     running.cancel()
     await asyncio.wait([running])
+
+
+async def test_repeating_a_forget_that_was_cut_short_finishes_it(
+    opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = await opened()
+    await ledger.record(replace(CALL, subject="quokka-person"))
+
+    async def busy() -> None:
+        message = "readers hold old pages"
+        raise StorageBusy(message)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger._database, "scrub", busy)
+        with pytest.raises(StorageBusy):
+            await ledger.forget("local", "quokka-person", actor="ops")
+    assert b"quokka-person" in bytes_on_disk(tmp_path)
+    with pytest.raises(NotFound):
+        await ledger.forget("local", "quokka-person", actor="ops")
+    assert b"quokka-person" not in bytes_on_disk(tmp_path)
