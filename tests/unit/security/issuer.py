@@ -4,6 +4,7 @@ import base64
 import json
 import threading
 import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
@@ -92,7 +93,8 @@ class LocalIssuer:
                 self.send_header("Location", "/elsewhere")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                with suppress(ConnectionError):  # who asked may have given up
+                    self.wfile.write(body)
 
             def log_message(self, *_: object) -> None:
                 """Stay quiet."""
