@@ -288,6 +288,9 @@ class Included:
     id: str
     tokens: int = 0
     score: float = 0.0
+    tokens_before: int = 0
+    compression: str = ""
+    lossy: bool = False
     extra: Json = field(default_factory=dict)
 
 
@@ -316,6 +319,8 @@ class Context:
     summary: str = ""
     low_confidence: bool = False
     degraded: tuple[str, ...] = ()
+    compression: str = ""
+    compression_fallback: str = ""
     extra: Json = field(default_factory=dict)
 
 
@@ -338,6 +343,8 @@ class Optimized:
     items_included: int
     items_dropped: int
     budget_used_percent: float
+    compression: str = ""
+    compression_fallback: str = ""
     extra: Json = field(default_factory=dict)
 
 

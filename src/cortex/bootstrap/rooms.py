@@ -73,9 +73,11 @@ from cortex.usecases.quarantine import (
 )
 from cortex.usecases.reflect import Reflect
 from cortex.usecases.remember import Remember, UpdateMemory
+from cortex.usecases.retelling import Retelling
 from cortex.usecases.search import Search, VectorSearch
 from cortex.usecases.services import Services
 from cortex.usecases.shelf import PackShelf
+from cortex.usecases.shortening import Shortening
 from cortex.usecases.snapshot import Snapshot, SnapshotOptions, SnapshotSources
 from cortex.usecases.state import State
 from cortex.usecases.tracing import traced
@@ -128,7 +130,22 @@ class _Rooms:
     @property
     def building(self) -> BuildContext:
         memories = self.stores.memories
-        return BuildContext(self.search, memories, self.counters, self.announcer)
+        return BuildContext(
+            self.search, memories, self.counters, self.announcer, self.shortening
+        )
+
+    @property
+    def asking(self) -> Asking | None:
+        if self.language is None:
+            return None
+        keeps = self.settings.llm.record_content
+        record = self.trust.audit.record if keeps else None
+        return Asking(self.language, self.announcer, record)
+
+    @property
+    def shortening(self) -> Shortening:
+        asking = self.asking
+        return Shortening(None if asking is None else Retelling(asking))
 
     @property
     def search(self) -> Search:
@@ -218,7 +235,9 @@ def _use_cases(rooms: _Rooms) -> UseCases:
         put_state=state.put,
         delete_state=state.delete,
         build_context=rooms.building,
-        optimize_context=OptimizeContext(rooms.counters, rooms.tools.clock),
+        optimize_context=OptimizeContext(
+            rooms.counters, rooms.tools.clock, rooms.shortening
+        ),
         snapshot=snapshot,
         discover=discover,
         vector_search=VectorSearch(search, rooms.tools.clock),
@@ -255,11 +274,7 @@ def _agents(
     stores, tell, clock = rooms.stores, rooms.announcer, rooms.tools.clock
     keep = metered_remember(remember, rooms.meter)
     memory = AgentMemory(search, keep, stores.memories.get, listing, rooms.embedder)
-    asking = None
-    if rooms.language is not None:
-        keeps = rooms.settings.llm.record_content
-        record = rooms.trust.audit.record if keeps else None
-        asking = Asking(rooms.language, tell, record)
+    asking = rooms.asking
     planner, checker = Planner(stores.analyser), Checker(stores.analyser)
     return (
         MakePlan(memory, planner, tell, clock, asking),

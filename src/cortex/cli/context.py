@@ -27,6 +27,12 @@ class Budget:
     strategy: Annotated[
         str | None, typer.Option(help="balanced, recall or window.")
     ] = None
+    compression: Annotated[
+        str | None,
+        typer.Option(
+            help="none, truncate, extractive, deduplicate, structure or abstractive."
+        ),
+    ] = None
     session: Annotated[str | None, typer.Option(help="Session id.")] = None
     namespace: NamespaceName = None
 
@@ -37,6 +43,7 @@ class Budget:
             "max_tokens": self.max_tokens,
             "reserve_tokens": self.reserve or None,
             "strategy": self.strategy,
+            "compression": self.compression,
             "session_id": self.session,
             "namespace": self.namespace,
         }

@@ -15,6 +15,7 @@ until that count is within the budget. What is returned was counted.
 
 import bisect
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -42,9 +43,26 @@ excerpt each and few are whole.
 PRIORITY_HALF_LIFE_SECONDS: Final = 7 * 86_400.0
 """Age at which a priority counts half."""
 
+HEAD_PER_TAIL: Final = 3
+"""Of so many words of an item that is cut at its ends, one is from the tail."""
+
+_PIECE: Final = re.compile(r"\S{1,16}")
+"""A word, or a part of one that no text in words has."""
+
 _BETWEEN_BLOCKS: Final = "\n"
 _BEFORE_HEADING: Final = "\n\n"
 _GAP: Final = " \u2026 "
+
+
+class Cut(StrEnum):
+    """What is taken of the part at which the budget ends, and how long parts are."""
+
+    SENTENCES = "sentences"
+    """As many of its first sentences as fit; long items come in excerpts."""
+    ENDS = "ends"
+    """Head and tail of a whole item, two words of the first for one of the other."""
+    NEVER = "never"
+    """Nothing: an item is in whole or not at all."""
 
 
 class DropReason(StrEnum):
@@ -128,10 +146,54 @@ class _Step:
     first: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Scissors:
+    """Cuts the step at which the budget ends."""
+
+    count_tokens: Callable[[str], int]
+    cut: Cut
+
+    def part(
+        self, item: PackItem, step: _Step, headings: set[str], left: int
+    ) -> tuple[_Step, ...]:
+        """Return the longest cut of a step that fits, or nothing."""
+        cuts = self._cuts(item, step)
+        low, high = 0, len(cuts)
+        while low < high:
+            middle = (low + high) // 2
+            texts = [_step_text(item, one, headings) for one in cuts[middle]]
+            if sum(map(self.count_tokens, texts)) <= left:
+                low = middle + 1
+            else:
+                high = middle
+        return cuts[low - 1] if low else ()
+
+    def _cuts(self, item: PackItem, step: _Step) -> list[tuple[_Step, ...]]:
+        """Return ever longer cuts, each within the next."""
+        start, text = step.span.start, step.span.of(item.text)
+        if self.cut is Cut.SENTENCES:
+            ends = [start + one.end for one in sentences(text)]
+            return [(_Step(step.item, Span(start, e), step.first),) for e in ends]
+        if self.cut is Cut.NEVER:
+            return []
+        pieces = [Span(*found.span()) for found in _PIECE.finditer(text)]
+        cuts: list[tuple[_Step, ...]] = []
+        for kept in range(1, len(pieces)):
+            tail = kept // HEAD_PER_TAIL
+            head = Span(start, start + pieces[kept - tail - 1].end)
+            steps: tuple[_Step, ...] = (_Step(step.item, head, step.first),)
+            if tail:
+                rest = Span(start + pieces[-tail].start, step.span.end)
+                steps += (_Step(step.item, rest, first=False),)
+            cuts.append(steps)
+        return cuts
+
+
 def pack(
     items: Sequence[PackItem],
     budget_tokens: int,
     count_tokens: Callable[[str], int],
+    cut: Cut = Cut.SENTENCES,
 ) -> Pack:
     """Return the best memories, whole or in excerpts, within `budget_tokens`.
 
@@ -141,12 +203,12 @@ def pack(
     Raises `ValueError` for a negative budget and for two items with one id.
     """
     kept, dropped = _admitted(items, budget_tokens)
-    steps = [step for at in kept for step in _steps_of(items[at], at)]
+    steps = [step for at in kept for step in _steps_of(items[at], at, cut)]
     order = [
         step
         for _, step in sorted(_worths(items, kept, steps), key=lambda pair: -pair[0])
     ]
-    return _filled(items, order, dropped, budget_tokens, count_tokens)
+    return _filled(items, order, dropped, budget_tokens, _Scissors(count_tokens, cut))
 
 
 def optimize(
@@ -155,6 +217,7 @@ def optimize(
     count_tokens: Callable[[str], int],
     *,
     reserve_tokens: int = 0,
+    cut: Cut = Cut.SENTENCES,
 ) -> Pack:
     """Return whole items by priority against length, within the limit less reserve.
 
@@ -177,10 +240,9 @@ def optimize(
         tokens = max(count_tokens(items[at].label + items[at].text), 1)
         ranked.append((max(items[at].worth, 0.0) / tokens**LENGTH_EXPONENT, at))
     order = [
-        _Step(at, Span(0, len(items[at].text)), first=True)
-        for _, at in sorted(ranked, key=lambda pair: -pair[0])
+        _whole(items[at], at) for _, at in sorted(ranked, key=lambda pair: -pair[0])
     ]
-    return _filled(items, order, dropped, budget, count_tokens)
+    return _filled(items, order, dropped, budget, _Scissors(count_tokens, cut))
 
 
 def decayed_priority(
@@ -225,7 +287,14 @@ def _admitted(
     return [at for at in range(len(items)) if at not in dropped], dropped
 
 
-def _steps_of(item: PackItem, at: int) -> Iterator[_Step]:
+def _whole(item: PackItem, at: int) -> _Step:
+    return _Step(at, Span(0, len(item.text)), first=True)
+
+
+def _steps_of(item: PackItem, at: int, cut: Cut) -> Iterator[_Step]:
+    if cut is not Cut.SENTENCES:
+        yield _whole(item, at)
+        return
     spans = item.excerpts or tuple(chunks(item.text, tokens_max=STEP_TOKENS_MAX))
     for number, span in enumerate(_with_rest(item.text, spans)):
         yield _Step(at, span, first=not number)
@@ -266,9 +335,10 @@ def _filled(
     order: Sequence[_Step],
     dropped: dict[int, DropReason],
     budget_tokens: int,
-    count_tokens: Callable[[str], int],
+    scissors: _Scissors,
 ) -> Pack:
     """Take steps in order while they fit, part of the next, and count the result."""
+    count_tokens = scissors.count_tokens
     chosen: list[_Step] = []
     headings: set[str] = set()
     left = budget_tokens
@@ -276,7 +346,7 @@ def _filled(
         item = items[step.item]
         tokens = count_tokens(_step_text(item, step, headings))
         if tokens > left:
-            chosen.extend(_part(item, step, headings, left, count_tokens))
+            chosen.extend(scissors.part(item, step, headings, left))
             break
         left -= tokens
         headings.add(item.heading)
@@ -307,28 +377,6 @@ def _step_text(item: PackItem, step: _Step, headings: set[str]) -> str:
     if item.heading and item.heading not in headings:
         return _BEFORE_HEADING + item.heading + _BETWEEN_BLOCKS + item.label + body
     return item.label + body
-
-
-def _part(
-    item: PackItem,
-    step: _Step,
-    headings: set[str],
-    left: int,
-    count_tokens: Callable[[str], int],
-) -> list[_Step]:
-    """Return the step cut to as many of its first sentences as fit, or nothing."""
-    start = step.span.start
-    best: list[_Step] = []
-    ends = [start + one.end for one in sentences(step.span.of(item.text))]
-    low, high = 0, len(ends)
-    while low < high:
-        middle = (low + high) // 2
-        cut = _Step(step.item, Span(start, ends[middle]), step.first)
-        if count_tokens(_step_text(item, cut, headings)) <= left:
-            best, low = [cut], middle + 1
-        else:
-            high = middle
-    return best
 
 
 def _rendered(

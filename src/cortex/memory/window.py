@@ -39,10 +39,13 @@ def slide(
     budget_tokens: int,
     count_tokens: Callable[[str], int],
     analyser: TermAnalyser,
+    *,
+    summarising: bool = True,
 ) -> Window:
     """Return the end of a conversation, oldest first, within `budget_tokens`.
 
-    Where not even the last message fits, all of them are summarised.
+    Where not even the last message fits, all of them are summarised. Without
+    `summarising` what falls out is only named, and the whole budget is for the rest.
 
     Raises `ValueError` for a negative budget.
     """
@@ -50,11 +53,12 @@ def slide(
         message = f"a budget must be 0 or more, got {budget_tokens}"
         raise ValueError(message)
     first = _first_kept(messages, budget_tokens, count_tokens)
-    if first:
+    if first and summarising:
         verbatim = budget_tokens - int(budget_tokens * SUMMARY_SHARE)
         first = _first_kept(messages, verbatim, count_tokens)
     while True:
-        window = _window(messages, first, budget_tokens, count_tokens, analyser)
+        room = budget_tokens if summarising else 0
+        window = _window(messages, first, room, count_tokens, analyser)
         if window.total_tokens <= budget_tokens:
             return window
         # Parts did not add up to the whole: let the oldest kept message go too.

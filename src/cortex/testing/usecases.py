@@ -434,7 +434,9 @@ class FakeContexts:
             low_confidence=not hits,
         )
 
-    async def optimize(self, asked: OptimizeRequest) -> Optimized:
+    async def optimize(
+        self, _ns: Namespace, asked: OptimizeRequest, _context: CallContext
+    ) -> Optimized:
         """Take items by priority while they fit."""
         budget = asked.max_tokens - asked.reserve_tokens
         ranked = sorted(enumerate(asked.items), key=lambda pair: -pair[1].priority)

@@ -8,7 +8,7 @@ never loses what a smaller one held.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -22,6 +22,7 @@ from cortex.memory.compression import Message
 from cortex.memory.model import Hit, Memory, Query, Recalled, Selection
 from cortex.memory.packing import Pack, PackItem, pack
 from cortex.memory.ports import MemoryStore
+from cortex.memory.strategies import Compression, cut_of
 from cortex.memory.terms import TermAnalyser
 from cortex.memory.window import Window, slide
 from cortex.usecases.model import (
@@ -34,6 +35,7 @@ from cortex.usecases.model import (
     Included,
 )
 from cortex.usecases.search import Search, check_query
+from cortex.usecases.shortening import NOTHING, Shortened, Shortening
 
 CANDIDATES_MAX: Final = 300
 """Memories considered for a context: 16 000 tokens of short messages."""
@@ -43,6 +45,9 @@ SESSION_MESSAGES_MAX: Final = 500
 
 WINDOW_SHARE: Final = 0.4
 """Part of the budget for the session, the rest is for memories."""
+
+TRUST_MIN: Final = 0.5
+"""Trust from which a memory is shown to a language model to be retold."""
 
 JOIN_TOKENS: Final = 4
 """Kept free a section: tokens of parts and of the whole do not add up exactly."""
@@ -62,6 +67,7 @@ class _Material:
 
     recalled: Recalled | None
     session: Sequence[Memory]
+    shortened: Shortened = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +78,7 @@ class BuildContext:
     store: MemoryStore
     counters: TokenCounters
     announce: Announce
+    shortening: Shortening = field(default_factory=Shortening)
 
     async def __call__(
         self, namespace: Namespace, request: ContextRequest, context: CallContext, /
@@ -93,6 +100,15 @@ class BuildContext:
         # The first use of a model loads its vocabulary, which may take a second.
         counter = await asyncio.to_thread(self.counters.for_model, request.model)
         material = await self._material(namespace, request)
+        hits = material.recalled.hits if material.recalled else ()
+        shortened = await self.shortening(
+            [_item(hit) for hit in hits],
+            request.compression,
+            namespace,
+            context,
+            shown=frozenset(h.memory.id for h in hits if h.memory.trust >= TRUST_MIN),
+        )
+        material = replace(material, shortened=shortened)
         # Counting long texts takes milliseconds: other requests go on meanwhile.
         built = await asyncio.to_thread(_built, material, budget, counter)
         self._tell(namespace, request, built, context)
@@ -162,11 +178,12 @@ def _attempt(
     material: _Material, budget: int, usable: int, counter: TokenCounter
 ) -> BuiltContext:
     window = _window(material, usable, counter)
-    hits = material.recalled.hits if material.recalled else ()
     shown = {message.id for message in window.kept} if window else set()
     left = _left_for_memories(material, window, usable, counter)
-    items = [_item(hit) for hit in hits if hit.memory.id not in shown]
-    packed = pack(items, left, counter.count) if items else None
+    shortened = material.shortened
+    items = [one.item for one in shortened.items if one.item.id not in shown]
+    cut = cut_of(shortened.used)
+    packed = pack(items, left, counter.count, cut) if items else None
     sections = _sections(packed, window)
     text = _SECTION.join(sections)
     recalled = material.recalled
@@ -177,11 +194,13 @@ def _attempt(
         budget=budget,
         token_method=counter.method,
         token_exact=counter.exact,
-        included=tuple(_included(packed, window, hits, counter)),
-        dropped=tuple(_dropped(packed, window)),
+        included=tuple(_included(packed, window, material, counter)),
+        dropped=tuple(_dropped(packed, window, shortened)),
         summary=window.summary.text if window else "",
         low_confidence=recalled.low_confidence if recalled else False,
         degraded=recalled.degraded if recalled else (),
+        compression=shortened.used,
+        compression_fallback=shortened.fallback,
     )
 
 
@@ -192,7 +211,13 @@ def _window(material: _Material, usable: int, counter: TokenCounter) -> Window |
     title = 0 if material.recalled is None else _title_tokens(SESSION_TITLE, counter)
     messages = [Message(m.id, m.author, m.content) for m in material.session]
     # A stemmer is not re-entrant, and this runs on any thread: it takes its own.
-    return slide(messages, max(share - title, 0), counter.count, TermAnalyser())
+    return slide(
+        messages,
+        max(share - title, 0),
+        counter.count,
+        TermAnalyser(),
+        summarising=material.shortened.used is not Compression.NONE,
+    )
 
 
 def _left_for_memories(
@@ -274,26 +299,40 @@ def _blocks(
 def _included(
     packed: Pack | None,
     window: Window | None,
-    hits: Sequence[Hit],
+    material: _Material,
     counter: TokenCounter,
 ) -> list[Included]:
-    scores = {hit.memory.id: hit.score for hit in hits}
-    found = [
-        Included(item.id, counter.count(item.text), scores[item.id])
-        for item in (packed.items if packed else ())
-    ]
-    kept = window.kept if window else ()
-    return found + [
-        Included(message.id, counter.count(message.rendered), scores.get(message.id, 0))
-        for message in kept
-    ]
+    hits = material.recalled.hits if material.recalled else ()
+    found = {hit.memory.id: hit for hit in hits}
+    included = []
+    for item in packed.items if packed else ():
+        hit = found[item.id]
+        stands = material.shortened.of(item.id, partial=item.partial)
+        included.append(
+            Included(
+                item.id,
+                counter.count(item.text),
+                hit.score,
+                counter.count(hit.memory.content),
+                stands.used,
+                stands.lossy,
+            )
+        )
+    for message in window.kept if window else ():
+        score = found[message.id].score if message.id in found else 0
+        tokens = counter.count(message.rendered)
+        included.append(Included(message.id, tokens, score, tokens))
+    return included
 
 
-def _dropped(packed: Pack | None, window: Window | None) -> list[Dropped]:
+def _dropped(
+    packed: Pack | None, window: Window | None, shortened: Shortened
+) -> list[Dropped]:
     fell_out = window.summarised if window else ()
     present = {item.id for item in packed.items} if packed else set()
-    left = (
-        [Dropped(one.id, one.reason.value) for one in packed.dropped] if packed else []
-    )
+    left = [
+        Dropped(one.id, shortened.reason(one))
+        for one in (packed.dropped if packed else ())
+    ]
     known = {one.id for one in left} | present
     return left + [Dropped(i, "window") for i in fell_out if i not in known]

@@ -351,7 +351,9 @@ class UseCases:
     build_context: Callable[
         [Namespace, ContextRequest, CallContext], Awaitable[BuiltContext]
     ]
-    optimize_context: Callable[[OptimizeRequest], Awaitable[Optimized]]
+    optimize_context: Callable[
+        [Namespace, OptimizeRequest, CallContext], Awaitable[Optimized]
+    ]
     snapshot: Callable[[Principal, str | None], Awaitable[Mapping[str, JsonValue]]]
     discover: Callable[[Principal], Awaitable[list[Resource]]]
     vector_search: VectorSearch

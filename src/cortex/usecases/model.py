@@ -7,6 +7,7 @@ from enum import StrEnum
 from cortex.foundation.canonical import JsonValue
 from cortex.inference.ports import ModelInfo
 from cortex.memory.model import Session
+from cortex.memory.strategies import Compression
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,7 @@ class ContextRequest:
         max_tokens: hard budget of the rendered text, in tokens of that model.
         reserve_tokens: kept free of ``max_tokens`` for the answer.
         min_trust: 0..1; memories and messages trusted less are left out.
+        compression: how memories may be shortened.
     """
 
     query: str | None
@@ -121,6 +123,7 @@ class ContextRequest:
     reserve_tokens: int = 0
     strategy: ContextStrategy = ContextStrategy.BALANCED
     min_trust: float | None = None
+    compression: Compression = Compression.EXTRACTIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +147,20 @@ class ContextBlock:
 
 @dataclass(frozen=True, slots=True)
 class Included:
-    """One memory that is in the context."""
+    """One memory that is in the context.
+
+    Attributes:
+        tokens_before: of the memory as it is stored.
+        compression: what made it shorter; ``none`` where it is whole.
+        lossy: whether something of it is missing.
+    """
 
     id: str
     tokens: int
     score: float
+    tokens_before: int = 0
+    compression: Compression = Compression.NONE
+    lossy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +183,8 @@ class BuiltContext:
         summary: extractive summary of what fell out of the window; empty if none.
         low_confidence: nothing recalled answers the query.
         degraded: what was missing, such as ``dense``.
+        compression: the strategy that was used.
+        compression_fallback: why it is not the one asked for; empty where it is.
     """
 
     blocks: tuple[ContextBlock, ...]
@@ -184,6 +198,8 @@ class BuiltContext:
     summary: str = ""
     low_confidence: bool = False
     degraded: tuple[str, ...] = ()
+    compression: Compression = Compression.EXTRACTIVE
+    compression_fallback: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,15 +220,25 @@ class OptimizeRequest:
     max_tokens: int
     reserve_tokens: int = 0
     model: str = ""
+    compression: Compression = Compression.EXTRACTIVE
 
 
 @dataclass(frozen=True, slots=True)
 class OptimizedItem:
-    """One kept item; ``index`` is its place in the request, from 0."""
+    """One kept item; ``index`` is its place in the request, from 0.
+
+    Attributes:
+        tokens_before: of the item as it was given.
+        compression: what made it shorter; ``none`` where it is whole.
+        lossy: whether something of it is missing.
+    """
 
     index: int
     item: OptimizeItem
     tokens: int
+    tokens_before: int = 0
+    compression: Compression = Compression.NONE
+    lossy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +260,8 @@ class Optimized:
     budget_used_percent: float
     token_method: str
     token_exact: bool
+    compression: Compression = Compression.EXTRACTIVE
+    compression_fallback: str = ""
 
 
 @dataclass(frozen=True, slots=True)

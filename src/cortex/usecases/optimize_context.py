@@ -2,20 +2,24 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from cortex.foundation.canonical import JsonValue
 from cortex.foundation.clock import Clock
+from cortex.foundation.tenancy import Namespace
 from cortex.inference.ports import TokenCounter, TokenCounters
 from cortex.memory.packing import Pack, PackItem, decayed_priority, optimize
+from cortex.memory.strategies import cut_of
 from cortex.usecases.model import (
+    CallContext,
     DroppedItem,
     Optimized,
     OptimizedItem,
     OptimizeItem,
     OptimizeRequest,
 )
+from cortex.usecases.shortening import Shortened, Shortening
 
 CATEGORY_ORDER: Final = (
     "system",
@@ -39,22 +43,32 @@ class OptimizeContext:
 
     counters: TokenCounters
     clock: Clock
+    shortening: Shortening = field(default_factory=Shortening)
 
-    async def __call__(self, request: OptimizeRequest, /) -> Optimized:
-        """Return what fits, in prompt order, and why the rest does not."""
+    async def __call__(
+        self, namespace: Namespace, request: OptimizeRequest, context: CallContext, /
+    ) -> Optimized:
+        """Return what fits, in prompt order, and why the rest does not.
+
+        ``namespace`` is where a language model's calls are accounted for.
+        """
         counter = await asyncio.to_thread(self.counters.for_model, request.model)
         items = [
             _pack_item(number, item, self.clock.now())
             for number, item in enumerate(request.items)
         ]
+        shortened = await self.shortening(
+            items, request.compression, namespace, context
+        )
         packed = await asyncio.to_thread(
             optimize,
-            items,
+            [one.item for one in shortened.items],
             request.max_tokens,
             counter.count,
             reserve_tokens=request.reserve_tokens,
+            cut=cut_of(shortened.used),
         )
-        return _answer(packed, request.items, counter)
+        return _answer(packed, request.items, counter, shortened)
 
 
 def _pack_item(number: int, item: OptimizeItem, now: float) -> PackItem:
@@ -81,15 +95,30 @@ def _place(category: str) -> float:
 
 
 def _answer(
-    packed: Pack, given: Sequence[OptimizeItem], counter: TokenCounter
+    packed: Pack,
+    given: Sequence[OptimizeItem],
+    counter: TokenCounter,
+    shortened: Shortened,
 ) -> Optimized:
     items = []
     for one in packed.items:
         index = int(one.id)
         kept = replace(given[index], content=one.text)
-        items.append(OptimizedItem(index, kept, counter.count(one.text)))
+        stands = shortened.of(one.id, partial=one.partial)
+        items.append(
+            OptimizedItem(
+                index,
+                kept,
+                counter.count(one.text),
+                counter.count(given[index].content),
+                stands.used,
+                stands.lossy,
+            )
+        )
     dropped = [
-        DroppedItem(int(o.id), o.reason.value, counter.count(given[int(o.id)].content))
+        DroppedItem(
+            int(o.id), shortened.reason(o), counter.count(given[int(o.id)].content)
+        )
         for o in packed.dropped
     ]
     return Optimized(
@@ -99,4 +128,6 @@ def _answer(
         budget_used_percent=round(packed.budget_used_percent, 2),
         token_method=counter.method,
         token_exact=counter.exact,
+        compression=shortened.used,
+        compression_fallback=shortened.fallback,
     )

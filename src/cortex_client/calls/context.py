@@ -17,7 +17,7 @@ from cortex_client.wire import (
 
 
 class ContextOptions(Traced, total=False):
-    """What a context is built from and for; ``strategy`` as the server documents."""
+    """What a context is built from and for; how, as the server documents."""
 
     session_id: str | None
     namespace: str | None
@@ -25,6 +25,7 @@ class ContextOptions(Traced, total=False):
     max_tokens: int
     reserve_tokens: int
     strategy: str | None
+    compression: str
     min_trust: float | None
 
 
@@ -36,9 +37,10 @@ class VectorOptions(Traced, total=False):
 
 
 class OptimizeOptions(Traced, total=False):
-    """Which model's tokens are counted."""
+    """Which model's tokens are counted, and how items may be shortened."""
 
     model: str
+    compression: str
 
 
 def build_context(

@@ -1,7 +1,8 @@
 import pytest
 
+from cortex.foundation.tenancy import Namespace
 from cortex.testing.clock import START, ManualClock
-from cortex.usecases.model import OptimizeItem, OptimizeRequest
+from cortex.usecases.model import CallContext, OptimizeItem, OptimizeRequest
 from cortex.usecases.optimize_context import OptimizeContext
 
 ITEMS = (
@@ -14,8 +15,10 @@ ITEMS = (
 
 
 @pytest.fixture
-def optimize(counters) -> OptimizeContext:
-    return OptimizeContext(counters, ManualClock())
+def optimize(counters):
+    optimize = OptimizeContext(counters, ManualClock())
+    place, call = Namespace("default", "default"), CallContext("usecases", "tester")
+    return lambda request: optimize(place, request, call)
 
 
 @pytest.mark.parametrize("model", ["gpt-4o", "llama-3", "claude-3-opus", ""])

@@ -10,6 +10,7 @@ from cortex.foundation.limits import (
     TOP_K_MAX,
 )
 from cortex.memory.model import Session
+from cortex.memory.strategies import Compression
 from cortex.service.fields import (
     Cursor,
     Integer,
@@ -57,6 +58,10 @@ SINCE_CHARACTERS_MAX = 64
 """Characters of a ``generated_at`` handed back."""
 
 ModelName = Annotated[str, StringConstraints(max_length=NAME_CHARACTERS_MAX)]
+HowCompressed = Annotated[
+    Compression,
+    Field(description="How items may be shortened; abstractive needs scope agents."),
+]
 ReserveTokens = Annotated[Integer, Field(ge=0, le=CONTEXT_TOKENS_MAX)]
 
 
@@ -73,6 +78,7 @@ class ContextBody(Wire):
     reserve_tokens: ReserveTokens = 0
     strategy: ContextStrategy = ContextStrategy.BALANCED
     min_trust: MinTrust | None = None
+    compression: HowCompressed = Compression.EXTRACTIVE
 
     @model_validator(mode="after")
     def _asks_something(self) -> Self:
@@ -91,6 +97,7 @@ class ContextBody(Wire):
             reserve_tokens=self.reserve_tokens,
             strategy=self.strategy,
             min_trust=self.min_trust,
+            compression=self.compression,
         )
 
 
@@ -118,6 +125,7 @@ class OptimizeBody(Wire):
     ] = OPTIMIZE_TOKENS_DEFAULT
     reserve_tokens: ReserveTokens = 0
     model: ModelName = ""
+    compression: HowCompressed = Compression.EXTRACTIVE
 
     @model_validator(mode="after")
     def _leaves_room(self) -> Self:
@@ -136,6 +144,7 @@ class OptimizeBody(Wire):
             max_tokens=self.max_tokens,
             reserve_tokens=self.reserve_tokens,
             model=self.model,
+            compression=self.compression,
         )
 
 
@@ -239,6 +248,9 @@ class IncludedAnswer(Wire):
     id: str
     tokens: int
     score: float
+    tokens_before: int
+    compression: Compression
+    lossy: bool
 
 
 class DroppedAnswer(Wire):
@@ -263,6 +275,8 @@ class ContextAnswer(Wire):
     summary: str
     low_confidence: bool
     degraded: list[str]
+    compression: Compression
+    compression_fallback: str
 
 
 class OptimizedItemAnswer(Wire):
@@ -274,6 +288,9 @@ class OptimizedItemAnswer(Wire):
     category: str
     metadata: dict[str, Any]
     tokens: int
+    tokens_before: int
+    compression: Compression
+    lossy: bool
 
 
 class DroppedItemAnswer(Wire):
@@ -295,6 +312,8 @@ class OptimizedAnswer(Wire):
     dropped: list[DroppedItemAnswer]
     token_method: str
     token_exact: bool
+    compression: Compression
+    compression_fallback: str
 
 
 class VectorHitAnswer(Wire):
@@ -363,6 +382,8 @@ def context(value: BuiltContext) -> dict[str, object]:
         "summary": value.summary,
         "low_confidence": value.low_confidence,
         "degraded": value.degraded,
+        "compression": value.compression,
+        "compression_fallback": value.compression_fallback,
     }
 
 
@@ -377,6 +398,9 @@ def optimized(value: Optimized) -> dict[str, object]:
                 "category": kept.item.category,
                 "metadata": plain(kept.item.metadata),
                 "tokens": kept.tokens,
+                "tokens_before": kept.tokens_before,
+                "compression": kept.compression,
+                "lossy": kept.lossy,
             }
             for kept in value.items
         ],
@@ -387,6 +411,8 @@ def optimized(value: Optimized) -> dict[str, object]:
         "dropped": value.dropped,
         "token_method": value.token_method,
         "token_exact": value.token_exact,
+        "compression": value.compression,
+        "compression_fallback": value.compression_fallback,
     }
 
 

@@ -10,6 +10,7 @@ from cortex.foundation.errors import ValidationError
 from cortex.foundation.limits import TOP_K_MAX
 from cortex.memory.filters import compile_filter
 from cortex.memory.model import NewMemory, Query, SearchMode, Selection, TimeRange
+from cortex.memory.strategies import Compression
 from cortex.memory.trust import SourceKind
 from cortex.security.scopes import Scope
 from cortex.service.fields import (
@@ -217,6 +218,9 @@ class ContextArguments(Wire):
         Integer, Field(ge=0, le=CONTEXT_TOKENS_MAX, description="Kept for the answer.")
     ] = 0
     strategy: ContextStrategy = ContextStrategy.BALANCED
+    compression: Annotated[
+        Compression, Field(description="How memories may be shortened.")
+    ] = Compression.EXTRACTIVE
     min_trust: MinTrust | None = None
     namespace: Where = None
 
@@ -398,6 +402,8 @@ class MemoryTools:
 
     async def context(self, caller: Caller, given: ContextArguments) -> Answer:
         """Build a context."""
+        if given.compression is Compression.ABSTRACTIVE:
+            caller.principal.require(Scope.AGENTS)
         asked = ContextRequest(
             query=given.query,
             session_id=given.session_id,
@@ -406,6 +412,7 @@ class MemoryTools:
             reserve_tokens=given.reserve_tokens,
             strategy=given.strategy,
             min_trust=given.min_trust,
+            compression=given.compression,
         )
         place = caller.namespace(given.namespace)
         built = await self._cases.build_context(place, asked, caller.context)
