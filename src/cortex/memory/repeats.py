@@ -29,7 +29,7 @@ COMPARED_MAX: Final = 4_000
 """Sentences compared for near repeats: 0.3 s; equal ones are found beyond that."""
 
 CANDIDATES_MAX: Final = 50
-"""Earlier sentences that one sentence is compared with."""
+"""Earlier sentences with one pair that a sentence is compared with."""
 
 _LIGHT: Final = frozenset(
     {"a", "also", "an", "just", "oh", "please", "really", "so", "the", "very", "well"}
@@ -100,13 +100,14 @@ class _Known:
         numbers = {
             n for pair in rare for n in self._by_pair.get((one.speaker, pair), ())
         }
-        earlier = (self._compared[n] for n in sorted(numbers)[:CANDIDATES_MAX])
-        if any(_says_again(one, other) for other in earlier):
+        if any(_says_again(one, self._compared[number]) for number in sorted(numbers)):
             return Repeat(one.span, verbatim=False)
         self._texts[one.speaker, one.words] = one.text
         if len(self._compared) < COMPARED_MAX:
             for pair in rare:
-                self._by_pair[one.speaker, pair].append(len(self._compared))
+                known = self._by_pair[one.speaker, pair]
+                if len(known) < CANDIDATES_MAX:
+                    known.append(len(self._compared))
             self._compared.append(one)
         return None
 

@@ -95,12 +95,18 @@ def _without_repeats(items: Sequence[PackItem]) -> tuple[Shorter, ...]:
     order = sorted(range(len(items)), key=lambda at: -items[at].worth)
     found = repeats([(items[at].label, items[at].text) for at in order])
     made = [Shorter(item) for item in items]
+    whole: set[tuple[str, str]] = set()
     for at, again in zip(order, found, strict=True):
-        if again:
+        said = (items[at].label, items[at].text)
+        if said in whole:
+            item = replace(items[at], text="", excerpts=())
+            made[at] = Shorter(item, Compression.DEDUPLICATE)
+        elif again:
             spans = [one.span for one in again]
             lossy = not all(one.verbatim for one in again)
             item = _without(items[at], spans)
             made[at] = Shorter(item, Compression.DEDUPLICATE, lossy)
+        whole.add(said)
     return tuple(made)
 
 

@@ -28,11 +28,7 @@ EQUAL_LINES_MIN: Final = 3
 ALIKE_LINES_MIN: Final = 3
 
 _JSON_TOKEN: Final = re.compile(r'"(?:\\.|[^"\\])*"|[ \t\r\n]+')
-_FENCE: Final = re.compile(
-    r"^(?P<open>```[ \t]*(?P<kind>[\w+#-]*)[^\n]*\n)(?P<body>.*?)"
-    r"(?P<close>^```[ \t]*$)",
-    re.MULTILINE | re.DOTALL,
-)
+_FENCE: Final = "```"
 _STAMPED: Final = re.compile(
     r"^[\W_]*(?:\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|[A-Z][a-z]{2} [ \d]\d \d\d:)"
     r"|^.{0,60}?\b(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL)\b"
@@ -43,14 +39,13 @@ _HASHED_LINE: Final = re.compile(
     r"|(?:if|elif|for|while|with|except|try|else)\b.*:\s*$|return\b)"
 )
 _SLASHED_LINE: Final = re.compile(r".*[;{}]\s*$")
-_SPACE_AT_END: Final = re.compile(r"[ \t]+$", re.MULTILINE)
 _BLANK_LINES: Final = re.compile(r"\n(?:[ \t]*\n)+")
 
 # A string that is not closed ends with its line, and such a comment with the text: so
 # each character is looked at once, whatever the text.
 _STRINGS: Final = (
     r'"""(?s:.*?)(?:"""|\Z)|\'\'\'(?s:.*?)(?:\'\'\'|\Z)'
-    r'|"(?:\\.|[^"\\\n])*(?:"|$)|\'(?:\\.|[^\'\\\n])*(?:\'|$)'
+    r'|"(?:\\.?|[^"\\\n])*(?:"|$)|\'(?:\\.?|[^\'\\\n])*(?:\'|$)'
 )
 _HASHED: Final = re.compile(
     _STRINGS + r"|(?P<comment>(?<!\S)#(?!!)[^\n]*)", re.MULTILINE
@@ -89,14 +84,19 @@ def slim(text: str) -> Slimmed:
 
 def _parts(text: str) -> Iterator[Slimmed]:
     """Yield what is between fences and what is in them."""
-    end = 0
-    for fence in _FENCE.finditer(text):
-        yield _plain(text[end : fence.start()])
-        body = _fenced(fence["kind"].lower(), fence["body"])
-        closed = body.text + ("" if body.text.endswith("\n") else "\n")
-        yield Slimmed(f"{fence['open']}{closed}{fence['close']}", body.lossy)
-        end = fence.end()
-    yield _plain(text[end:])
+    opened, held = "", []
+    for line in text.splitlines(keepends=True):
+        if not opened and line.startswith(_FENCE):
+            yield _plain("".join(held))
+            opened, held = line, []
+        elif opened and line.strip() == _FENCE:
+            body = _fenced(opened.strip("` \t\r\n").lower(), "".join(held))
+            closed = body.text + ("" if body.text.endswith("\n") else "\n")
+            yield Slimmed(opened + closed + line, body.lossy)
+            opened, held = "", []
+        else:
+            held.append(line)
+    yield _plain(opened + "".join(held))
 
 
 def _fenced(kind: str, body: str) -> Slimmed:
@@ -114,7 +114,7 @@ def _plain(text: str) -> Slimmed:
     for looks, comments in ((_HASHED_LINE, _HASHED), (_SLASHED_LINE, _SLASHED)):
         if _share(lines, looks.match, CODE_LINES_MIN) >= CODE_SHARE_MIN:
             return _code(text, comments)
-    return Slimmed(_counted(_SPACE_AT_END.sub("", text)), lossy=False)
+    return Slimmed(_counted(_trimmed(text)), lossy=False)
 
 
 def _share(lines: list[str], match: Callable[[str], object], lines_min: int) -> float:
@@ -136,12 +136,12 @@ def _json(text: str) -> str | None:
 
 def _code(text: str, comments: re.Pattern[str]) -> Slimmed:
     bare = comments.sub(lambda one: "" if one["comment"] else one[0], text)
-    tight = _BLANK_LINES.sub("\n", _SPACE_AT_END.sub("", bare))
+    tight = _BLANK_LINES.sub("\n", _trimmed(bare))
     return Slimmed(tight, bare != text)
 
 
 def _log(text: str) -> Slimmed:
-    counted = _counted(_BLANK_LINES.sub("\n", _SPACE_AT_END.sub("", text)))
+    counted = _counted(_BLANK_LINES.sub("\n", _trimmed(text)))
     lines: list[str] = []
     lossy = False
     for _, group in groupby(counted.split("\n"), lambda line: _NUMBER.sub("0", line)):
@@ -152,6 +152,11 @@ def _log(text: str) -> Slimmed:
         else:
             lines += alike
     return Slimmed("\n".join(lines), lossy)
+
+
+def _trimmed(text: str) -> str:
+    # A pattern would look at a long run of spaces once for each of them.
+    return "\n".join(line.rstrip(" \t") for line in text.split("\n"))
 
 
 def _counted(text: str) -> str:

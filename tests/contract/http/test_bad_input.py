@@ -127,6 +127,9 @@ CASES = {
     "strategy unknown": (
         "/context", {"query": "x", "strategy": SECRET}, "strategy", None
     ),
+    "compression unknown": (
+        "/context", {"query": "x", "compression": SECRET}, "compression", None
+    ),
     "optimize nothing": ("/context/optimize", {"items": []}, "items", 1),
     "optimize 501 items": (
         "/context/optimize", {"items": [{"content": "x"}] * 501}, "items", 500

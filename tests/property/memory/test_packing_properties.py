@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from cortex.memory.chunking import Span
 from cortex.memory.packing import PackItem, optimize, pack
+from cortex.memory.strategies import Compression, cut_of, shortened
 
 SPANS = st.tuples(st.integers(0, 60), st.integers(0, 60)).map(
     lambda ends: Span(min(ends), max(ends))
@@ -86,3 +87,47 @@ def test_with_room_for_all_everything_is_whole(items, count) -> None:
 @given(many_items(), st.integers(0, 300), COUNTERS)
 def test_the_same_question_has_the_same_answer(items, budget, count) -> None:
     assert pack(items, budget, count) == pack(items, budget, count)
+
+
+SENTENCES = st.lists(
+    st.sampled_from(
+        ["Ann keeps the red key. ", "Ann also keeps the red key. ", '{ "a": [1, 2] }',
+         "tick\n", "\n", "Bob sold one of the 12 boats. ", "Yes. ", "def f():\n",
+         "    return 1  # one\n", "ab" * 9]
+    ),
+    max_size=8,
+).map("".join)  # fmt: skip
+
+
+@st.composite
+def said_items(draw: st.DrawFn) -> list[PackItem]:
+    return [
+        PackItem(
+            str(number),
+            draw(SENTENCES),
+            draw(st.floats(0, 5)),
+            label=draw(st.sampled_from(["", "Ann: "])),
+            excerpts=tuple(draw(st.lists(SPANS, max_size=3))),
+        )
+        for number in range(draw(st.integers(0, 6)))
+    ]
+
+
+@given(
+    said_items(), st.sampled_from(Compression), st.integers(0, 300), st.integers(0, 80)
+)
+def test_every_strategy_keeps_within_and_only_adds(items, how, budget, more) -> None:
+    made = [one.item for one in shortened(items, how)]
+    assert [one.id for one in made] == [one.id for one in items]
+    assert made == [one.item for one in shortened(items, how)]
+    for call in (pack, optimize):
+        for count in (len, merging):
+            less = call(made, budget, count, cut=cut_of(how))
+            larger = call(made, budget + more, count, cut=cut_of(how))
+            assert less.total_tokens <= budget
+            present = {item.id for item in larger.items}
+            assert {item.id for item in less.items} <= present
+            whole = {item.id for item in less.items if not item.partial}
+            assert whole <= {item.id for item in larger.items if not item.partial}
+            if how is Compression.NONE:
+                assert not any(item.partial for item in larger.items)
