@@ -135,6 +135,10 @@ class _Rooms:
         )
 
     @property
+    def optimizing(self) -> OptimizeContext:
+        return OptimizeContext(self.counters, self.tools.clock, self.shortening)
+
+    @property
     def asking(self) -> Asking | None:
         if self.language is None:
             return None
@@ -235,9 +239,7 @@ def _use_cases(rooms: _Rooms) -> UseCases:
         put_state=state.put,
         delete_state=state.delete,
         build_context=rooms.building,
-        optimize_context=OptimizeContext(
-            rooms.counters, rooms.tools.clock, rooms.shortening
-        ),
+        optimize_context=rooms.optimizing,
         snapshot=snapshot,
         discover=discover,
         vector_search=VectorSearch(search, rooms.tools.clock),
