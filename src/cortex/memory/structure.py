@@ -84,7 +84,8 @@ def slim(text: str) -> Slimmed:
 
 def _parts(text: str) -> Iterator[Slimmed]:
     """Yield what is between fences and what is in them."""
-    opened, held = "", []
+    opened = ""
+    held: list[str] = []
     for line in text.splitlines(keepends=True):
         if not opened and line.startswith(_FENCE):
             yield _plain("".join(held))
