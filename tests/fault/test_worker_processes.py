@@ -325,6 +325,18 @@ async def test_a_model_that_does_not_load_leaves_the_work_to_the_threads() -> No
         pool.close(5)
 
 
+async def test_no_more_processes_than_the_machine_was_given_can_be_asked_for() -> None:
+    clock = SystemClock()
+    lanes = ThreadLanes(ControlledText(), clock=clock, threads=1)
+    spec = WorkerSpec(MODEL.name, MODEL.space, {"provider": "hashing"})
+    pool = WorkerPool(lanes, spec, workers=0, clock=clock, workers_max=3)
+    with pytest.raises(ValidationError, match="0 to 3") as refused:
+        await pool.apply(MODEL.name, 4, "a slip of the finger")
+    assert refused.value.data == {"field": "replicas", "limit": 3}
+    assert pool.status().wanted == 0
+    pool.close(5)
+
+
 async def test_a_failing_model_fails_only_its_text() -> None:
     inside = ControlledText()
     inside.failures.append(EmbeddingFailed("no"))

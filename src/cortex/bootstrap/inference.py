@@ -117,6 +117,7 @@ def open_inference(
         lanes,
         worker_spec(options, backend),
         workers=_workers(settings, options),
+        workers_max=max(settings.inference.workers, 2 * (os.cpu_count() or 2)),
         clock=tools.clock,
         hooks=PoolHooks(
             lost=lambda name, why: tools.log.warning(

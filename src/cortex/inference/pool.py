@@ -114,14 +114,16 @@ class WorkerPool:
         workers: int,
         clock: Clock,
         hooks: PoolHooks | None = None,
+        workers_max: int = WORKERS_MAX,
     ) -> None:
-        """Take the threads; processes start with `run`."""
+        """Take the threads; processes start with `run`, at most ``workers_max``."""
         self._inside = inside
         self._spec = spec
         self._clock = clock
         self._hooks = hooks or PoolHooks()
         self._chooser = self._hooks.chooser or ShortestDelay()
         self._policy = BatchPolicy()
+        self._workers_max = workers_max
         self._resting = False
         self._backlog: deque[Job] = deque()
         self._keeper = Keeper(
@@ -179,9 +181,11 @@ class WorkerPool:
             known = [self._spec.model]
             message = f"no pool runs the model {target[:80]!r}"
             raise UnknownModel(message, hint=f"There is {known[0]}.", known=known)
-        if not 0 <= replicas <= WORKERS_MAX:
-            message = f"0 to {WORKERS_MAX} worker processes can be asked for"
-            raise ValidationError(message, field="replicas", limit=WORKERS_MAX)
+        limit = self._workers_max
+        if not 0 <= replicas <= limit:
+            message = f"0 to {limit} worker processes can be asked for"
+            hint = "More than two a processor only take one another's time."
+            raise ValidationError(message, hint=hint, field="replicas", limit=limit)
         applied = Applied(target, self._keeper.wanted, replicas, reason)
         if self._hooks.decided is not None:
             self._hooks.decided(applied)
