@@ -22,7 +22,8 @@ serve: .venv/.run ## Start the server on port 4949
 
 test: .venv/.dev ## Run the test suite with coverage
 	@$(BIN)/python -m compileall -q src # hundreds of servers start from it
-	@$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered
+	@# Many tests wait for a server: a third process uses what two leave of two cores.
+	@$(BIN)/python -m pytest -n 3 --dist worksteal --cov --cov-report=term:skip-covered
 
 test-heavy: .venv/.dev ## Run the slow suites: long crash loops, wide fuzzing
 	@CORTEX_HEAVY=1 $(BIN)/python -m pytest tests/fault tests/property -q

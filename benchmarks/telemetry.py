@@ -30,6 +30,7 @@ from benchmarks.claims import Claim, report
 from cortex.bootstrap.observing import OPTIONS
 from cortex.bootstrap.process import build_edge
 from cortex.foundation.clock import SystemClock
+from cortex.foundation.garbage import settle_collector
 from cortex.service.http.middleware.access import Access
 from cortex.settings import Settings
 from cortex.storage.migrations import load_migrations
@@ -53,8 +54,8 @@ PAIRS = 400
 BLOCK = 20
 """Requests: short, as what else runs on the machine changes within milliseconds."""
 
-PAIRS_PER_FLUSH = 2
-"""As many requests as come in between two flushes at 20 a second."""
+PAIRS_PER_FLUSH = 10
+"""As many requests as come in between two flushes of ordinary traces at 20 a second."""
 
 PLAIN_PATH = "/docs"
 SCRAPES = 100
@@ -150,6 +151,7 @@ async def served(folder: Path) -> AsyncIterator[Served]:
     ):
         app, config = build_edge(settings)
         async with app.running():
+            settle_collector()  # as a server does when all its parts are there
             yield await filled(Served(config.app))
 
 

@@ -45,6 +45,9 @@ EXPORT_SECONDS_MAX = 5.0
 LAST_ERRORS_SECONDS = 2.0
 """How long a stop waits for the last errors to be sent."""
 
+LOG_SECONDS = 0.05
+"""How long a line may wait for others: what kill -9 costs of standard error."""
+
 EVENT_ID_BYTES = 16
 
 READER_THREADS = 1
@@ -85,6 +88,7 @@ class Observing:
         """Nothing is opened yet."""
         clock = tools.clock
         self._tools = tools
+        self._gathers = settings.json_logs
         self._database = Database(
             settings.home_folder / FILE,
             clock=clock,
@@ -123,6 +127,7 @@ class Observing:
     def components(self) -> tuple[Component, ...]:
         """Return the parts in the order they start."""
         return (
+            opened("log-lines", self._gather, self._write_at_once),
             *self._log_files(),
             opened("observations", self._open, self._database.close),
             opened("trace-export", _nothing, self._http.aclose),
@@ -203,6 +208,14 @@ class Observing:
         if workers is None:
             return ()
         return (opened("worker-metrics", workers.open, workers.close),)
+
+    async def _gather(self) -> None:
+        """Let lines of requests wait for company, unless a person reads them."""
+        if self._gathers:
+            self._tools.log.gather(LOG_SECONDS)
+
+    async def _write_at_once(self) -> None:
+        self._tools.log.gather(0)
 
     def _loop(self, name: str, run: Callable[[], Awaitable[None]]) -> Component:
         return Loop(name, run, self._tools.clock, self._tools.log).component()

@@ -4,8 +4,11 @@ A logger is an object that is handed on; nothing here is global. What a line may
 is decided in ``cortex.telemetry.redaction``.
 """
 
+import asyncio
+import contextlib
 import logging
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -29,6 +32,9 @@ LEVELS: Mapping[str, int] = {
     "critical": logging.CRITICAL,
 }
 """Names accepted on the command line and in ``CORTEX_LOG_LEVEL``."""
+
+GATHERED_LINES_MAX = 64
+"""Lines that wait for company: what a kill costs at most."""
 
 
 class Logger(Protocol):
@@ -58,6 +64,13 @@ class LeveledLogger(Logger, Protocol):
         """Log from another level on; ``name`` is one of ``LEVELS``."""
         ...
 
+    def gather(self, seconds: float) -> None:
+        """Let lines of an event loop wait so long for company; 0 writes each at once.
+
+        A warning, or what is worse, never waits, and takes along what does.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class LogOptions:
@@ -84,6 +97,9 @@ Keep = Callable[[str], None]
 """Takes a line without its end; called on every thread that logs."""
 
 Facts = dict[str, Any]
+
+_PATIENT = frozenset({"debug", "info"})
+"""Levels whose lines may wait for company."""
 
 
 def build_logger(
@@ -117,7 +133,7 @@ class _Lines:
     ) -> None:
         self._level = _level(options.level)
         self._clock = clock
-        self._stream = stream
+        self._out = _Gathered(stream)
         self._on_error = on_error
         self._second, self._written = 0, "1970-01-01T00:00:00"
         self._keep = keep
@@ -126,6 +142,9 @@ class _Lines:
 
     def set_level(self, name: str) -> None:
         self._level = _level(name)
+
+    def gather(self, seconds: float) -> None:
+        self._out.gather(seconds)
 
     def debug(self, event: str, /, **fields: Any) -> None:
         if self._level <= logging.DEBUG:
@@ -163,8 +182,7 @@ class _Lines:
             self._keep(line)
         if self._shown is not self._json:
             line = self._shown(facts)
-        self._stream.write(line + "\n")
-        self._stream.flush()
+        self._out.write(line, urgent=level not in _PATIENT)
 
     def _timestamp(self) -> str:
         now = self._clock.now()
@@ -187,6 +205,56 @@ class _Lines:
         fields["exception"] = "".join(traceback.format_exception(error))
         if self._on_error is not None and level == "error":
             self._on_error(error, str(fields.get("route") or fields.get("loop") or ""))
+
+
+class _Gathered:
+    """Writes lines to a stream: several at once where nobody waits for them.
+
+    A system call for each line would cost as much as making it.
+    """
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+        self._seconds = 0.0
+        self._waiting: list[str] = []
+        self._lock = threading.Lock()
+        self._timed: asyncio.AbstractEventLoop | None = None
+
+    def gather(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._flush()
+
+    def write(self, line: str, *, urgent: bool) -> None:
+        with self._lock:
+            self._waiting.append(line)
+            full = len(self._waiting) >= GATHERED_LINES_MAX
+        if urgent or full or not self._seconds or not self._comes_later():
+            self._flush()
+
+    def _comes_later(self) -> bool:
+        """Return whether a loop will write what waits; only threads have none."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return False
+        if loop is not self._timed:
+            self._timed = loop
+            loop.call_later(self._seconds, self._in_time)
+        return True
+
+    def _in_time(self) -> None:
+        self._timed = None
+        self._flush()
+
+    def _flush(self) -> None:
+        with self._lock:
+            lines, self._waiting = self._waiting, []
+            if not lines:
+                return
+            # A log on a full disk must fail nobody's request.
+            with contextlib.suppress(OSError):
+                self._stream.write("\n".join(lines) + "\n")
+                self._stream.flush()
 
 
 class StdlibBridge(logging.Handler):

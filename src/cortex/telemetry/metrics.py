@@ -5,7 +5,7 @@ Names and labels are the operator's interface: they are listed in
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from prometheus_client import (
     CollectorRegistry,
@@ -31,8 +31,7 @@ UNMATCHED_ROUTE = "(unmatched)"
 """Route label of requests to no route: raw paths would grow without bound."""
 
 
-@dataclass(frozen=True, slots=True)
-class RequestSample:
+class RequestSample(NamedTuple):
     """One finished request; ``route`` is the template, never the raw path."""
 
     route: str

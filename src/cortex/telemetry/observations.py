@@ -11,8 +11,11 @@ from cortex.telemetry.tracing.ports import TraceStore
 from cortex.telemetry.tracing.tracer import Tracer
 
 FLUSH_SECONDS = 2.0
-"""Between two writes: how long an error takes to be seen."""
+"""Between two writes: how long an error, or a slow request, takes to be seen."""
 
+GATHER_SECONDS = 10.0
+"""How long traces of ordinary requests wait for company: a commit costs as much CPU as
+a dozen traces."""
 
 Export = Callable[[Sequence[TraceRecord]], Awaitable[None]]
 """Sends kept traces elsewhere; must not raise for what lies there."""
@@ -36,12 +39,21 @@ class Observations:
 
     async def run(self) -> None:
         """Write every few seconds, until cancelled."""
+        written = self.clock.monotonic()
         while True:
             await self.clock.sleep(FLUSH_SECONDS)
-            await self.flush()
+            now = self.clock.monotonic()
+            if self.tracer.is_urgent or now - written >= GATHER_SECONDS:
+                written = now
+                await self._flush_traces()
+            await self._flush_errors()
 
     async def flush(self) -> None:
         """Write what waits."""
+        await self._flush_traces()
+        await self._flush_errors()
+
+    async def _flush_traces(self) -> None:
         traces = self.tracer.take()
         for trace in traces:
             self.metrics.traces_kept.labels(trace.reason.value).inc()
@@ -49,6 +61,8 @@ class Observations:
             await self.traces.keep(traces)
             if self.export is not None:
                 await self.export(traces)
+
+    async def _flush_errors(self) -> None:
         groups = self.collector.take()
         if groups:
             if self.report is not None:

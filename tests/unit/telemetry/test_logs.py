@@ -1,3 +1,5 @@
+import asyncio
+import errno
 import json
 import logging
 import re
@@ -7,9 +9,33 @@ import pytest
 
 from cortex.foundation.errors import ValidationError
 from cortex.telemetry import correlation
-from cortex.telemetry.logs import LogOptions, build_logger, route_stdlib
+from cortex.telemetry.logs import (
+    GATHERED_LINES_MAX,
+    LogOptions,
+    build_logger,
+    route_stdlib,
+)
 from cortex.telemetry.redaction import redact
 from cortex.testing.memory import VirtualClock
+
+
+class Written(StringIO):
+    """A stream that keeps each write, and can be on a full disk."""
+
+    def __init__(self):
+        super().__init__()
+        self.blocks = []
+        self.full = False
+
+    def write(self, text):
+        if self.full:
+            raise OSError(errno.ENOSPC, "the disk is full")
+        self.blocks.append(text)
+        return len(text)
+
+
+def events(block):
+    return [json.loads(line)["event"] for line in block.splitlines()]
 
 
 def logged(write, **options):
@@ -131,3 +157,51 @@ def test_what_only_looks_like_it_stays(text):
 def test_people_and_secrets_are_masked_wherever_they_stand():
     value = {"to": ["ann@example.org", {"note": "Bearer abcdefgh12345678"}]}
     assert redact("facts", value) == {"to": ["[personal]", {"note": "[redacted]"}]}
+
+
+async def test_gathered_lines_come_together_and_a_warning_takes_them_along():
+    stream = Written()
+    log = build_logger(LogOptions(), VirtualClock(), stream)
+    log.gather(3600)
+    log.info("first")
+    log.info("second")
+    assert stream.blocks == []
+    log.warning("third")
+    [block] = stream.blocks
+    assert events(block) == ["first", "second", "third"]
+    log.info("fourth")
+    log.gather(0)
+    log.info("fifth")
+    assert [events(block) for block in stream.blocks[1:]] == [["fourth"], ["fifth"]]
+
+
+async def test_a_gathered_line_waits_no_longer_than_was_said():
+    stream = Written()
+    log = build_logger(LogOptions(), VirtualClock(), stream)
+    log.gather(0.001)
+    log.info("alone")
+    async with asyncio.timeout(60):
+        while not stream.blocks:
+            await asyncio.sleep(0.001)
+    assert events("".join(stream.blocks)) == ["alone"]
+
+
+async def test_neither_a_flood_nor_a_thread_waits():
+    stream = Written()
+    log = build_logger(LogOptions(), VirtualClock(), stream)
+    log.gather(3600)
+    for number in range(GATHERED_LINES_MAX):
+        log.info("flood", number=number)
+    assert len(events(stream.blocks[0])) == GATHERED_LINES_MAX
+    await asyncio.to_thread(log.info, "from a thread")
+    assert events(stream.blocks[1]) == ["from a thread"]
+
+
+def test_a_full_disk_below_the_log_fails_nobody():
+    stream = Written()
+    stream.full = True
+    log = build_logger(LogOptions(), VirtualClock(), stream)
+    log.error("lost")
+    stream.full = False
+    log.error("written")
+    assert events("".join(stream.blocks)) == ["written"]

@@ -122,6 +122,14 @@ async def test_who_leaves_is_no_error(clock):
     assert tracer.take() == []
 
 
+def test_another_ratio_holds_for_what_begins_from_then_on(clock):
+    tracer = made(clock, ratio=0.0001)
+    tracer.sample(Sampling(ratio=1.0))
+    with tracer.root("request"):
+        pass
+    assert [one.reason for one in tracer.take()] == [Reason.RATIO]
+
+
 def test_the_ratio_keeps_its_part_and_says_for_how_many_it_stands():
     draw = random.Random(3)
     ids = [f"{draw.getrandbits(128):032x}" for _ in range(20_000)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from cortex.telemetry.tracing.model import Reason
 
@@ -30,9 +31,8 @@ class Sampling:
     slow_seconds: float = SLOW_SECONDS
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """What the decision is made from.
+class Ended(NamedTuple):
+    """What the decision is made from; a tuple, as every request makes one.
 
     Attributes:
         seconds: how long it took.

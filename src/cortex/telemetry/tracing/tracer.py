@@ -19,6 +19,9 @@ from cortex.telemetry.tracing.spans import Bits, Span, Trace
 KEPT_TRACES_MAX = 1_000
 """Traces that wait to be written: a few seconds of errors only."""
 
+MANY_TRACES = 100
+"""Traces that are worth a write whatever they are."""
+
 REMEMBERED_TRACES_MAX = 1_000
 """Ids of kept traces that are known still when their events are worked on."""
 
@@ -89,11 +92,13 @@ class Tracer:
         self._drawn = by_ratio(sampling.ratio)
         self._kept: deque[TraceRecord] = deque()
         self._remembered: OrderedDict[str, None] = OrderedDict()
+        self._urgent = False
         self.dropped_traces = 0
 
     def sample(self, sampling: Sampling) -> None:
-        """Keep by other rules what ends from now on."""
+        """Keep by other rules what begins from now on."""
         self._sampling = sampling
+        self._drawn = by_ratio(sampling.ratio)
 
     def root(self, name: str, caller: str = "") -> Root | NoRoot:
         """Return the outermost span of a request, to be entered.
@@ -121,10 +126,20 @@ class Tracer:
             self._keep(TraceRecord(told, verdict.reason, verdict.weight, trace.dropped))
         trace.forget()
 
+    @property
+    def is_urgent(self) -> bool:
+        """Return whether what waits should not wait longer.
+
+        Somebody looks for the traces of errors, of slow requests and those a caller
+        asked for; and many are company enough.
+        """
+        return self._urgent
+
     def take(self) -> list[TraceRecord]:
         """Return the traces kept since the last call, and forget them here."""
         taken = list(self._kept)
         self._kept.clear()
+        self._urgent = False
         return taken
 
     def _verdict(self, root: Root) -> Verdict | None:
@@ -144,6 +159,8 @@ class Tracer:
             self.dropped_traces += 1
             return
         self._kept.append(record)
+        if record.reason is not Reason.RATIO or len(self._kept) >= MANY_TRACES:
+            self._urgent = True
         self._remembered[record.top.trace_id] = None
         if len(self._remembered) > REMEMBERED_TRACES_MAX:
             self._remembered.popitem(last=False)
