@@ -346,6 +346,9 @@ async def test_an_embedder_that_is_down_costs_meaning_not_memory(tmp_path):
             assert found.degraded == ("dense",)
             counts = await cases.memory_stats(PRINCIPAL, namespace)
             assert counts.pending_embeddings == 2
+            for number in range(3):  # whoever asked before, it has failed often enough
+                asked = Query(f"what is there at pier {number}", 10)
+                await passing(clock, cases.search(namespace, asked, CALL))
             report = await passing(clock, cases.health())
             assert report.status.value == "degraded"
             remote.replies.clear()
