@@ -186,3 +186,23 @@ async def test_log_lines_need_the_scope_and_a_level(http, path):
     assert (await http.get(path, headers=reader)).status_code == 403
     assert (await http.get(path, params={"level": "loud"})).status_code == 422
     assert (await http.get(path, params={"cursor": "../x"})).status_code == 422
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/performance/logs", "/performance/logs/summary", "/performance/errors"],
+)
+async def test_what_tells_of_all_tenants_is_the_operators(serve_with, path):
+    tokens = (
+        '{"chief": {"token": "chief-token-0123456789", "scopes": ["performance"]},'
+        ' "other": {"token": "other-token-0123456789", "scopes": ["*"],'
+        '           "tenant": "acme"}}'
+    )
+    served = serve_with(tokens)
+    served.world.use_cases.observed.logs.lines.append({"path": "/memory/secret-id"})
+    async with served.client("chief-token-0123456789") as http:
+        for name, status in (("other", 403), ("chief", 200)):
+            bearer = {"Authorization": f"Bearer {name}-token-0123456789"}
+            answer = await http.get(path, headers=bearer)
+            assert answer.status_code == status
+            assert status == 200 or "secret-id" not in answer.text

@@ -18,7 +18,7 @@ from cortex.foundation.errors import (
     Unauthenticated,
 )
 from cortex.foundation.sharing import FairShare
-from cortex.foundation.tenancy import Namespace, Principal
+from cortex.foundation.tenancy import DEFAULT_TENANT, Namespace, Principal
 from cortex.security.authorization import Authorization
 from cortex.security.doors import Credentials, Doors
 from cortex.security.scopes import Scope
@@ -54,6 +54,23 @@ class Caller:
             PermissionDenied: it lacks the scope, or the policy says no.
         """
         self._ask(scope, None)
+
+    def require_operator(self, scope: Scope, why: str) -> None:
+        """Return if the caller may do this with what belongs to all tenants.
+
+        Args:
+            scope: what is needed besides.
+            why: what this is, for people, such as "settings are those of all tenants".
+
+        Raises:
+            PermissionDenied: as ``require``, or the caller is of another tenant than
+                the operator's.
+        """
+        self.require(scope)
+        if self.principal.tenant != DEFAULT_TENANT:
+            raise PermissionDenied(
+                why, hint=f"Use a token of the tenant {DEFAULT_TENANT!r} with {scope}."
+            )
 
     def namespace(self, scope: Scope, name: str | None) -> Namespace:
         """Return the namespace if the caller may do this in it.

@@ -6,8 +6,6 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from cortex.foundation.errors import PermissionDenied
-from cortex.foundation.tenancy import DEFAULT_TENANT
 from cortex.security.scopes import Scope
 from cortex.service.http.answers import json_answer
 from cortex.service.http.body import read_body
@@ -92,12 +90,7 @@ class ConfigurationRoutes:
 
 
 def _require_operator(caller: Caller) -> None:
-    caller.require(Scope.CONFIG)
-    if caller.principal.tenant != DEFAULT_TENANT:
-        raise PermissionDenied(
-            "settings are those of all tenants",
-            hint=f"Use a token of the tenant {DEFAULT_TENANT!r} with the scope config.",
-        )
+    caller.require_operator(Scope.CONFIG, "settings are those of all tenants")
 
 
 def _changed(made: Changed) -> Response:

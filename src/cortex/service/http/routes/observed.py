@@ -13,6 +13,8 @@ from cortex.service.http.wire import observed as wire
 from cortex.service.http.wire import spans as spans_wire
 from cortex.usecases.catalog import UseCases
 
+OF_ALL_TENANTS = "errors and log lines tell of callers of all tenants"
+
 TraceId = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 
 
@@ -84,7 +86,7 @@ class ObservedRoutes:
         self, caller: Admitted, query: Annotated[spans_wire.ErrorsQuery, Query()]
     ) -> Response:
         """List errors nobody foresaw, grouped, the last seen first."""
-        caller.require(Scope.PERFORMANCE)
+        caller.require_operator(Scope.PERFORMANCE, OF_ALL_TENANTS)
         found = await self._cases.observed.errors(query.since, query.limit)
         return json_answer(spans_wire.errors(found))
 
@@ -92,7 +94,7 @@ class ObservedRoutes:
         self, caller: Admitted, query: Annotated[logs_wire.LogsQuery, Query()]
     ) -> Response:
         """List kept log lines of all worker processes, the newest first."""
-        caller.require(Scope.PERFORMANCE)
+        caller.require_operator(Scope.PERFORMANCE, OF_ALL_TENANTS)
         found = await self._cases.observed.logs.page(query.domain())
         return json_answer(logs_wire.page(found))
 
@@ -100,6 +102,6 @@ class ObservedRoutes:
         self, caller: Admitted, query: Annotated[logs_wire.SummaryQuery, Query()]
     ) -> Response:
         """Count kept log lines by level and event, the most severe first."""
-        caller.require(Scope.PERFORMANCE)
+        caller.require_operator(Scope.PERFORMANCE, OF_ALL_TENANTS)
         found = await self._cases.observed.logs.summary(query.domain())
         return json_answer(logs_wire.summary(found))
