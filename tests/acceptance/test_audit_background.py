@@ -34,13 +34,16 @@ def record(server) -> dict:
     return answer.json()
 
 
-def stream(server, found: list, types: str, until: int) -> None:
+def stream(
+    server, found: list, types: str, until: int, connected: threading.Event
+) -> None:
     current: dict[str, str] = {}
     query = {"types": types}
     with (
         httpx.Client(base_url=server.url, timeout=30) as client,
         client.stream("GET", "/events/stream", params=query) as answer,
     ):
+        connected.set()
         for line in answer.iter_lines():
             name, _, value = line.partition(": ")
             if line:
@@ -55,11 +58,12 @@ def stream(server, found: list, types: str, until: int) -> None:
 def test_who_listens_hears_of_each_call_and_the_ledger_does_not(serve):
     server = serve(CORTEX_FAST_TEST="1")
     heard: list[dict] = []
+    connected = threading.Event()
     listening = threading.Thread(
-        target=stream, args=(server, heard, "audit.recorded", 3)
+        target=stream, args=(server, heard, "audit.recorded", 3, connected)
     )
     listening.start()
-    time.sleep(0.5)
+    assert connected.wait(WAIT_SECONDS_MAX)
     receipts = [record(server) for _ in range(3)]
     listening.join(WAIT_SECONDS_MAX)
 

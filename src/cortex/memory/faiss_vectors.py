@@ -19,7 +19,18 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from cortex.memory.vectors import AllCosines, Asked, Floats, Mask, Rows
+from cortex.memory.vectors import (
+    CHECK_NEIGHBOURS,
+    CHECK_QUERIES,
+    CHECK_RECALL_MIN,
+    DENSE_MASK_SHARE,
+    SAME_COSINE,
+    AllCosines,
+    Asked,
+    Floats,
+    Mask,
+    Rows,
+)
 
 SMALL_ROWS_MAX: Final = 8_192
 """Rows kept as float32: 12 MB at 384 dimensions, compared in 0.15 ms."""
@@ -41,21 +52,6 @@ Texts do with the first; vectors of pure noise, the hardest there are, with the 
 
 RESCORED_PER_WANTED: Final = 2
 """Candidates that are scored exactly for each row that is wanted, at least."""
-
-CHECK_QUERIES: Final = 64
-"""Rows that a new quantiser must find the neighbours of."""
-
-CHECK_NEIGHBOURS: Final = 10
-"""Neighbours asked for in that check."""
-
-CHECK_RECALL_MIN: Final = 0.999
-"""Share of the exact neighbours that a quantiser must find to be used."""
-
-SAME_COSINE: Final = 1e-5
-"""Difference of two cosines that is rounding alone."""
-
-DENSE_MASK_SHARE: Final = 0.5
-"""Share of allowed rows below which the exact scan of those is the faster way."""
 
 _BITS_PER_CODE: Final = 4
 _DIMENSIONS_PER_CODE: Final = 2

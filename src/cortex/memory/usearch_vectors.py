@@ -10,15 +10,35 @@ scan finds. It is never written to a file: USearch only marks what is removed, s
 would go on holding what was forgotten, and a shard is loaded from the store anyway.
 """
 
+import contextlib
+import ctypes
+import sys
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+if sys.platform == "linux":
+    # USearch's wheel carries a C++ library of its own and exports its symbols: whoever
+    # loads the system's after it, as ONNX Runtime does, gets a mixture of the two and
+    # dies of a segmentation fault. With the system's loaded first all agree on that.
+    with contextlib.suppress(OSError):
+        ctypes.CDLL("libstdc++.so.6", mode=ctypes.RTLD_GLOBAL)
+
 from usearch.compiled import MetricKind
 from usearch.index import Index, search
 
-from cortex.memory.vectors import Floats, Mask, Rows
+from cortex.memory.vectors import (
+    CHECK_NEIGHBOURS,
+    CHECK_QUERIES,
+    CHECK_RECALL_MIN,
+    DENSE_MASK_SHARE,
+    SAME_COSINE,
+    Floats,
+    Mask,
+    Rows,
+)
 
 GRAPH_ROWS_MIN: Final = 32_768
 """Rows that are worth a graph: scanning fewer takes 3 ms at 384 dimensions."""
@@ -34,17 +54,6 @@ EXPANSIONS: Final = (256, 512, 1_024)
 
 CONNECTIVITY: Final = 32
 """Neighbours of a row in the graph; USearch's 16 fails the proof on close texts."""
-
-CHECK_QUERIES: Final = 64
-CHECK_NEIGHBOURS: Final = 10
-CHECK_RECALL_MIN: Final = 0.999
-"""Share of the exact neighbours that a graph must find to be used."""
-
-SAME_COSINE: Final = 1e-5
-"""Difference of two cosines that is rounding alone."""
-
-DENSE_MASK_SHARE: Final = 0.5
-"""Share of allowed rows below which the exact scan of those is the faster way."""
 
 EXPANSION_PER_WANTED: Final = 8
 """Rows that a search of the graph looks at for each that is wanted, at least."""

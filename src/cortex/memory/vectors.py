@@ -17,6 +17,21 @@ Mask = NDArray[np.bool_]
 BLOCK_ROWS: Final = 1_024
 """Rows in one block of `PlainVectors`: 1.5 MB at 384 dimensions."""
 
+CHECK_QUERIES: Final = 64
+"""Rows that a quicker way to search must find the neighbours of before it is used."""
+
+CHECK_NEIGHBOURS: Final = 10
+"""Neighbours asked for in that check."""
+
+CHECK_RECALL_MIN: Final = 0.999
+"""Share of the exact neighbours that it must find."""
+
+SAME_COSINE: Final = 1e-5
+"""Difference of two cosines that is rounding alone."""
+
+DENSE_MASK_SHARE: Final = 0.5
+"""Share of allowed rows below which the exact scan of those is the faster way."""
+
 
 class Asked(Protocol):
     """One query put to an index; good until the index changes."""
