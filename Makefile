@@ -33,7 +33,7 @@ record-prometheus: .venv/.dev ## Record anew what a real Prometheus answers
 
 check: lint types contracts ## Run every check that is not a test
 
-test-peers: .venv/.peers ## Run the tests against programs from Debian (prometheus, chromium) and heavy packages
+test-peers: .venv/.peers ## Run the tests against programs from Debian (prometheus, chromium, etcd-server) and heavy packages
 	@CORTEX_PEERS=1 $(BIN)/python -m pytest tests/peers -q
 
 lint: .venv/.dev ## Lint, formatting and size limits

@@ -1,9 +1,9 @@
 """Where the server is, and how to reach it.
 
 In this order: the address given; ``CORTEX_URL``; DNS SRV ``_cortex._tcp`` of
-``CORTEX_DISCOVERY_DOMAIN``; Consul's service ``CORTEX_CONSUL_SERVICE``; Kubernetes'
-service variables (``CORTEX_SERVICE_HOST`` and ``_PORT``); this machine on
-``CORTEX_PORT`` or 4949.
+``CORTEX_DISCOVERY_DOMAIN``; Consul's service ``CORTEX_CONSUL_SERVICE``; etcd's keys
+under ``CORTEX_ETCD_PREFIX``; Kubernetes' service variables (``CORTEX_SERVICE_HOST`` and
+``_PORT``); this machine on ``CORTEX_PORT`` or 4949.
 
 The network is asked only where a variable says so, once for each client that is made,
 for at most ``DISCOVERY_SECONDS_MAX``; a client that is given its address asks nobody.
@@ -16,11 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from cortex_client import consul, dns_srv
+from cortex_client import consul, dns_srv, etcd
 from cortex_client.errors import ConfigurationError
 
 DISCOVERY_SECONDS_MAX = (
-    2 * dns_srv.SERVERS_MAX * dns_srv.TIMEOUT_SECONDS + consul.TIMEOUT_SECONDS
+    2 * dns_srv.SERVERS_MAX * dns_srv.TIMEOUT_SECONDS
+    + consul.TIMEOUT_SECONDS
+    + etcd.ENDPOINTS_MAX * etcd.REQUESTS_MAX * etcd.TIMEOUT_SECONDS
 )
 """The longest that finding a server takes when nobody answers."""
 
@@ -70,6 +72,7 @@ def locate(base_url: str | None, environ: Mapping[str, str]) -> str:
         or environ.get("CORTEX_URL")
         or _dns(environ)
         or _consul(environ)
+        or _etcd(environ)
         or _kubernetes(environ)
     )
     if not url:
@@ -133,6 +136,18 @@ def _consul(environ: Mapping[str, str]) -> str:
         found = consul.addresses(consul.agent_of(environ), service)
     except consul.ConsulError as error:
         hint = "Give the address itself, or unset CORTEX_CONSUL_SERVICE."
+        raise ConfigurationError(str(error), hint=hint) from error
+    return secrets.choice(found) if found else ""
+
+
+def _etcd(environ: Mapping[str, str]) -> str:
+    prefix = environ.get("CORTEX_ETCD_PREFIX", "")
+    if not prefix:
+        return ""
+    try:
+        found = etcd.addresses(etcd.cluster_of(environ), prefix)
+    except etcd.EtcdError as error:
+        hint = "Give the address itself, or unset CORTEX_ETCD_PREFIX."
         raise ConfigurationError(str(error), hint=hint) from error
     return secrets.choice(found) if found else ""
 

@@ -1,6 +1,7 @@
 """Tests against servers that a fresh machine lacks: ``make test-peers`` runs them.
 
-They need Debian's prometheus (with promtool) and requirements/peers.txt.
+They need Debian's packages prometheus (with promtool), chromium and etcd-server, and
+requirements/peers.txt.
 """
 
 import os
