@@ -3,6 +3,7 @@
 import pytest
 
 from cortex.foundation.errors import CortexError
+from cortex.security.policy_file import parse_policy
 
 
 async def minutes(served, count, ratio):
@@ -113,3 +114,27 @@ async def test_energy_tells_its_source_and_sums_up(served, http):
     assert not body["sci"]["measured"]
     async with served.client("reader-token-012345678") as reader:
         assert (await reader.get("/metrics/energy")).status_code == 403
+
+
+POLICY = """
+version = 1
+
+[[rules]]
+id = "figures-are-private"
+effect = "deny"
+actions = ["performance.*"]
+
+[[rules]]
+id = "rest"
+effect = "allow"
+actions = ["*"]
+"""
+
+
+async def test_the_policy_is_asked_here_too(served, http):
+    served.edge.authorization.replace(parse_policy(POLICY))
+    asked = [("GET", "/slo"), ("GET", "/alerts"), ("GET", "/metrics/energy")]
+    for method, path in (*asked, ("POST", "/alerts/acknowledge")):
+        answer = await http.request(method, path, json={"name": "x"})
+        assert answer.status_code == 403, path
+        assert answer.json()["error"]["rule"] == "figures-are-private"

@@ -49,6 +49,7 @@ class Served:
     log: StringIO
     authorization: Authorization
     metrics: Metrics
+    clock: VirtualClock
 
     def http(self, token: str | None = "admin", **options) -> httpx2.AsyncClient:
         """Return a plain client; ``token`` is the name of one."""
@@ -121,7 +122,7 @@ def serve(tokens: str = TOKENS, anonymous: Principal | None = None) -> Served:
             edge, HttpOptions(brand="brAInwav", version="0.1.0", **options)
         )
 
-    return Served(world, make, text, authorization, metrics)
+    return Served(world, make, text, authorization, metrics, clock)
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ async def test_only_tools_within_the_scopes_are_listed_and_run(served):
         names = {tool.name for tool in (await client.list_tools()).tools}
         assert "memory.search" in names
         assert not names & {"memory.context", "embedding.generate", "audit.verify"}
+        assert not names & {"performance.status", "slo.status", "alerts.list"}
         answer = await client.call_tool("embedding.generate", {"text": "a"})
         assert answer.structured_content["error"]["code"] == "PERMISSION_DENIED"
 

@@ -7,11 +7,16 @@ import pytest
 from mcp import MCPError
 
 from cortex.foundation.bucket import Rate
+from cortex.telemetry.history.model import Kind, Run, Sample
+from cortex.usecases.observed import REQUESTS
+
+RUN = Run("one", 0.0)
 
 DOTTED = {
     "memory.store", "memory.search", "memory.context", "memory.forget",
     "memory.stats", "search", "fetch", "embedding.generate", "embedding.batch",
     "model.info", "health.status", "audit.verify", "agents.plan", "agents.reflect",
+    "performance.status", "performance.spans", "slo.status", "alerts.list",
 }  # fmt: skip
 
 
@@ -160,9 +165,52 @@ async def test_the_service_tells_of_itself(connect):
         assert models.structured_content["models"][0]["name"] == "fake"
 
 
+async def test_how_the_service_does_is_read(served, connect):
+    labels = (("route", "/memory/search"), ("status", "2xx"))
+    history, now = served.world.use_cases.observed.kept, served.clock.now()
+    for n in range(31):
+        sample = Sample(REQUESTS, labels, Kind.COUNTER, n * 5.0)
+        at = now - 300 + 10 * n
+        await history.append(at, [sample], RUN)
+    async with connect() as client:
+        quiet = await client.call_tool("slo.status", {})
+        none = await client.call_tool("alerts.list", {})
+        busy = await client.call_tool("performance.status", {"window_seconds": 60})
+        spans = await client.call_tool("performance.spans", {})
+    assert quiet.structured_content["state"] == "ok"
+    assert quiet.structured_content["promises"][0]["budget_left"] == 1.0
+    assert none.structured_content == {"alerts": []}
+    assert none.content[0].text == "No alert stands."
+    [route] = busy.structured_content["routes"]
+    assert route["route"] == "/memory/search"
+    assert route["requests_per_second"] == pytest.approx(0.5)
+    assert route["p95_ms"] is None
+    assert "/memory/search: 0.5/s" in busy.content[0].text
+    assert spans.structured_content["parts"] == []
+
+
+async def test_an_outage_is_told_with_its_alert(served, connect):
+    for failed in (*[False] * 390, *[True] * 12):
+        for _ in range(20):
+            status = 500 if failed else 200
+            served.world.watched.tally.observe("/memory/search", status, 0.01)
+        served.clock.advance(10)
+        await served.world.watched.watch.tick()
+    async with connect() as client:
+        slo = await client.call_tool("slo.status", {})
+        alerts = await client.call_tool("alerts.list", {})
+    promises = {one["name"]: one for one in slo.structured_content["promises"]}
+    assert promises["memory:availability"]["state"] == "exhausted"
+    assert promises["memory:availability"]["budget_left"] == 0.0
+    assert "memory:availability: exhausted" in slo.content[0].text
+    fired = {one["name"]: one for one in alerts.structured_content["alerts"]}
+    assert fired["slo:memory:availability:fast"]["phase"] == "firing"
+
+
 @pytest.mark.parametrize(
     ("tool", "arguments", "field"),
     [
+        ("performance.status", {"window_seconds": 1}, "window_seconds"),
         ("memory.store", {}, "content"),
         ("memory.store", {"content": "a", "colour": "red"}, "colour"),
         ("memory.store", {"content": "a", "namespace": "no space"}, "namespace"),

@@ -22,6 +22,7 @@ from cortex.service.mcp.tools.connector import ConnectorTools
 from cortex.service.mcp.tools.inference import InferenceTools
 from cortex.service.mcp.tools.memory import MemoryTools
 from cortex.service.mcp.tools.operations import OperationsTools
+from cortex.service.mcp.tools.performance import PerformanceTools
 from cortex.telemetry.logs import Logger
 from cortex.usecases.catalog import UseCases
 
@@ -200,6 +201,7 @@ def _tools(cases: UseCases, options: McpOptions) -> tuple[Tool[Any], ...]:
         *InferenceTools(cases).tools(),
         *AgentTools(cases).tools(),
         *OperationsTools(cases).tools(),
+        *PerformanceTools(cases).tools(),
     )
 
 

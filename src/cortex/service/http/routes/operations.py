@@ -43,23 +43,23 @@ class OperationsRoutes:
 
     async def slo(self, caller: Admitted) -> Response:
         """Return every objective with its error budget, burn rates and alerts."""
-        caller.principal.require(Scope.PERFORMANCE)
+        caller.require(Scope.PERFORMANCE)
         return json_answer(wire.report(await self._cases.slo()))
 
     async def energy(self, caller: Admitted) -> Response:
         """Return power, energy by route and emissions; each figure with its source."""
-        caller.principal.require(Scope.PERFORMANCE)
+        caller.require(Scope.PERFORMANCE)
         return json_answer(wire.energy(await self._cases.energy()))
 
     async def alerts(self, caller: Admitted) -> Response:
         """Return the alerts that are pending or fire."""
-        caller.principal.require(Scope.PERFORMANCE)
+        caller.require(Scope.PERFORMANCE)
         found = await self._cases.alerts()
         return json_answer({"alerts": [wire.alert(item) for item in found]})
 
     async def acknowledge_alert(self, request: Request, caller: Admitted) -> Response:
         """Say that you know of a firing alert; it stays until its cause is gone."""
-        caller.principal.require(Scope.PERFORMANCE)
+        caller.require(Scope.PERFORMANCE)
         body = await read_body(request, wire.AcknowledgeBody)
         known = await self._cases.acknowledge(body.name, caller.context)
         return json_answer(wire.alert(known))
