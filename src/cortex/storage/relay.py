@@ -71,6 +71,7 @@ class _Subscriber(Generic[T]):
     durable: bool
     together: int = 1
     wake: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
     position: int | None = None
     saved: int = 0
 
@@ -138,6 +139,7 @@ class Relay(Generic[T]):
         subscriber = self._subscribers.pop(name, None)
         if subscriber is not None:
             subscriber.wake.set()
+            subscriber.ended.set()
 
     async def run(self) -> None:
         """Deliver until ``stop``; the caller's task group owns this."""
@@ -149,6 +151,7 @@ class Relay(Generic[T]):
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
                 for known in tuple(self._subscribers.values()):
+                    known.ended.clear()
                     tasks.create_task(self._serve(known), name=f"relay-{known.name}")
                 polling = tasks.create_task(self._poll(), name="relay-poll")
                 await self._stopping.wait()
@@ -159,8 +162,14 @@ class Relay(Generic[T]):
             undo()
 
     async def stop(self) -> None:
-        """Let each subscriber finish the event at hand, then end ``run``."""
+        """Let each subscriber finish the event at hand, then end ``run``.
+
+        An event that waits for its next try is not waited for: the cursor stays before
+        it, and the next run offers it again.
+        """
         self._stopping.set()
+        for known in self._subscribers.values():
+            known.ended.set()
 
     async def caught_up(self) -> None:
         """Return when every subscriber has dealt with all events committed so far."""
@@ -348,8 +357,7 @@ class Relay(Generic[T]):
             except Unavailable:
                 waits += 1
                 pause = self._options.retry_seconds * 2 ** min(waits, WAITS_DOUBLED)
-                await self._clock.sleep(min(pause, UNAVAILABLE_SECONDS_MAX))
-                if not self._is_served(known):
+                if not await self._pause(known, min(pause, UNAVAILABLE_SECONDS_MAX)):
                     return
                 continue
             except Exception as error:  # noqa: BLE001 - worker loop: kept as dead letter
@@ -359,9 +367,23 @@ class Relay(Generic[T]):
             tries += 1
             if tries >= self._options.tries_max:
                 break
-            await self._clock.sleep(self._options.retry_seconds * 2 ** (tries - 1))
+            pause = self._options.retry_seconds * 2 ** (tries - 1)
+            if not await self._pause(known, pause):
+                return
         failure = Failure(known.name, reason, tries, self._clock.now())
         await self._database.write(lambda c: outbox.bury(c, row, failure))
+
+    async def _pause(self, known: _Subscriber[T], seconds: float) -> bool:
+        """Wait until the next try; false, at once, when there will be none."""
+        async with asyncio.TaskGroup() as group:
+            waiting = {
+                group.create_task(self._clock.sleep(seconds)),
+                group.create_task(known.ended.wait()),
+            }
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for one in waiting:
+                one.cancel()
+        return self._is_served(known)
 
     async def _tell_progress(self) -> None:
         async with self._progress:

@@ -366,6 +366,45 @@ async def test_an_unavailable_subscriber_is_waited_for_and_loses_nothing(
         assert taken == ["a", "b"]
 
 
+@pytest.mark.parametrize("error", [Unavailable, ValueError])
+@pytest.mark.parametrize("way", ["stop", "unsubscribe"])
+async def test_who_stops_does_not_wait_for_the_next_try(
+    database: Database,
+    clock: ManualClock,
+    make: Callable[[str], Event],
+    error: type[Exception],
+    way: str,
+) -> None:
+    asked: list[object] = []
+    down = True
+
+    async def handler(event: Event) -> None:
+        asked.append(event.data["key"])
+        if down:
+            message = "not now"
+            raise error(message)
+
+    relay = relay_of(database, clock, retry_seconds=10_000.0)
+    relay.subscribe("carrier", handler)
+    await database.write(adding(make("a"), make("b")))
+    async with asyncio.timeout(60):
+        async with asyncio.TaskGroup() as group:
+            group.create_task(relay.run())
+            while not asked:
+                await asyncio.sleep(0.001)
+            if way == "unsubscribe":
+                relay.unsubscribe("carrier")
+            await relay.stop()
+        assert asked == ["a"]
+        assert await relay.journal.dead_letters(limit=10) == []
+        down = False
+        if way == "unsubscribe":
+            relay.subscribe("carrier", handler)
+        async with running(relay):
+            await relay.caught_up()
+    assert asked == ["a", "a", "b"]
+
+
 async def test_events_offered_together_begin_in_order(
     database: Database, clock: ManualClock, make: Callable[[str], Event]
 ) -> None:
