@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from cortex.foundation.errors import CortexError, RateLimited, Unauthenticated
 from cortex.foundation.tenancy import Principal
+from cortex.security.errors import TokenEnded
 from cortex.security.intrusion import Alert, Reason, Watch
 from cortex.security.issued_tokens import PREFIX
 from cortex.security.jwt import looks_like_jwt
@@ -178,7 +179,7 @@ class Doors:
                 if credentials.certificate is None
                 else Reason.UNKNOWN_CERTIFICATE
             )
-        elif "expired" in error.message or "revoked" in error.message:
+        elif isinstance(error, TokenEnded):
             reason = Reason.EXPIRED_TOKEN
         else:
             reason = Reason.UNKNOWN_TOKEN

@@ -9,6 +9,8 @@ The leaves of this room::
     ├── NotFound
     │   ├── TokenNotFound        no such token in this tenant
     │   └── SecretNotFound       the place a reference names holds no such secret
+    ├── Unauthenticated
+    │   └── TokenEnded           it was good once: its time is over, or it was revoked
     ├── Unavailable
     │   ├── IssuerUnavailable    an identity provider's keys cannot be had
     │   └── SecretUnavailable    the place a reference names cannot be asked
@@ -21,6 +23,7 @@ data, not by ``repr``.
 from cortex.foundation.errors import (
     CortexError,
     NotFound,
+    Unauthenticated,
     Unavailable,
     ValidationError,
 )
@@ -48,6 +51,14 @@ class SecretNotFound(NotFound):
     """A reference is well formed, but nothing is there."""
 
     code = "SECRET_NOT_FOUND"
+
+
+class TokenEnded(Unauthenticated):
+    """A token that was good once has expired or was revoked.
+
+    Callers are told what they are told of any token that is not good; who watches for
+    intrusion tells a forgotten token from a guessed one by the type.
+    """
 
 
 class IssuerUnavailable(Unavailable):

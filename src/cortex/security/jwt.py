@@ -37,6 +37,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from cortex.foundation.errors import Unauthenticated, ValidationError
 from cortex.foundation.tenancy import DEFAULT_TENANT, Principal, check_name
+from cortex.security.errors import TokenEnded
 from cortex.security.scopes import Scope
 
 JWT_CHARACTERS_MAX = 8_192
@@ -239,11 +240,9 @@ def parse_key_set(body: bytes) -> tuple[SigningKey, ...]:
     return tuple(key for key in found if kids.count(key.kid) == 1)
 
 
-def refused(why: str) -> Unauthenticated:
+def refused(why: str, kind: type[Unauthenticated] = Unauthenticated) -> Unauthenticated:
     """Return the one error for a token that is not accepted."""
-    return Unauthenticated(
-        f"this token {why}", hint="Ask your identity provider for a fresh one."
-    )
+    return kind(f"this token {why}", hint="Ask your identity provider for a fresh one.")
 
 
 def _verify_rs256(key: PublicKey, signature: bytes, signed: bytes) -> None:
@@ -309,7 +308,7 @@ def _check_times(claims: Mapping[str, object], leeway: float, now: float) -> flo
     if expires_at is None:
         raise refused("has no 'exp'")
     if now >= expires_at + leeway:
-        raise refused("has expired")
+        raise refused("has expired", TokenEnded)
     for name in ("nbf", "iat"):
         start = _time(claims, name)
         if start is not None and now < start - leeway:

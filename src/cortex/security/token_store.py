@@ -21,7 +21,7 @@ from cortex.foundation.clock import Clock
 from cortex.foundation.errors import Conflict, Unauthenticated, ValidationError
 from cortex.foundation.ids import IdSource
 from cortex.foundation.tenancy import Principal
-from cortex.security.errors import TokenNotFound
+from cortex.security.errors import TokenEnded, TokenNotFound
 from cortex.security.issued_tokens import (
     EPHEMERAL_SECONDS_MAX,
     Issued,
@@ -117,7 +117,7 @@ class TokenStore:
             )
         state = found.state(self._clock.now())
         if state is not TokenState.ACTIVE:
-            raise Unauthenticated(
+            raise TokenEnded(
                 f"this token is {state}", hint="Ask for a new one.", token=found.name
             )
         return principal_of(found)

@@ -24,6 +24,7 @@ from datetime import UTC, datetime
 from cortex.foundation.clock import Clock
 from cortex.foundation.errors import Unauthenticated, ValidationError
 from cortex.foundation.tenancy import DEFAULT_TENANT, Principal, check_name
+from cortex.security.errors import TokenEnded
 from cortex.security.scopes import parse_scopes
 
 STRONG_TOKEN_CHARACTERS_MIN = 16
@@ -111,7 +112,7 @@ class Tokens:
             )
         record, principal = entry
         if record.expires_at is not None and record.expires_at <= self._clock.now():
-            raise Unauthenticated(
+            raise TokenEnded(
                 "this token has expired", hint="Ask for a new one.", token=record.name
             )
         return principal

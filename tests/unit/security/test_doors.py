@@ -1,6 +1,7 @@
 """Every way in behind one question, also while someone floods it."""
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -122,6 +123,42 @@ async def test_a_revoked_token_is_told_as_such_and_counted(doors, store):
     assert [(s.type, s.reason) for s in signals] == [
         (SignalType.DENIED, "expired_token")
     ]
+
+
+@pytest.fixture
+async def wordy(clock, issuer):
+    """Doors that want a claim whose name the refusal repeats."""
+    claim = "not_expired_or_revoked"
+    rules = ClaimRules(
+        "corp", issuer.url, frozenset({"cortex"}), tenant_claim=claim, tenants=("a",)
+    )
+    async with httpx.AsyncClient() as http:
+        verifier = JwtVerifier([Issuer(rules)], fetch=HttpFetch(http), clock=clock)
+        yield Doors(Tokens((), clock), Watch(clock), jwt=verifier)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "reason"), [(60, "unknown_token"), (-3600, "expired_token")]
+)
+async def test_the_words_of_a_refusal_do_not_decide_its_reason(
+    wordy, issuer, clock, seconds, reason
+):
+    claims = {"iss": issuer.url, "sub": "ana", "aud": "cortex"}
+    token = issuer.signers[0].token({**claims, "exp": clock.now() + seconds})
+    with pytest.raises(Unauthenticated, match="expired"):
+        await subject(wordy, token)
+    assert [signal.reason for signal in wordy._watch.take()] == [reason]
+
+
+async def test_a_static_token_that_ended_is_counted_as_such(clock):
+    (record,) = parse_tokens(f"ci:{STATIC}:memory")
+    record = replace(record, expires_at=clock.now() + 60)
+    doors = Doors(Tokens([record], clock), Watch(clock))
+    assert await subject(doors, STATIC) == "ci"
+    clock.advance(60)
+    with pytest.raises(Unauthenticated, match="expired"):
+        await subject(doors, STATIC)
+    assert [s.reason for s in doors._watch.take()] == ["expired_token"]
 
 
 async def test_reaching_too_far_counts_too(doors):
