@@ -178,9 +178,9 @@ class Appender:
     ) -> Recorded:
         """Destroy a subject's key and record who asked.
 
-        The entry comes first, so that a crash in between is finished at the next
-        start, and a failure by the next call. Afterwards no file holds the key or the
-        subject's name.
+        The entry comes first, so that what a crash, a failure or a caller that gave up
+        leaves in between is finished at the next start, by the next call, or by upkeep.
+        Afterwards no file holds the key or the subject's name.
 
         Raises:
             NotFound: nothing is kept for that subject.

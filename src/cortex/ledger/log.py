@@ -206,6 +206,18 @@ class Ledger:
         )
         return await self._receipt(recorded, "", published=False)
 
+    async def finish_forgetting(self) -> None:
+        """Finish what a ``forget`` began whose caller or process went away meanwhile.
+
+        Any process may call it at any time; where nothing waits it only reads.
+
+        Raises:
+            StorageBusy: readers hold old pages; try again later.
+            LedgerStopped: as ``record``.
+        """
+        if not self._appender.fault:
+            await self._appender.finish_forgetting()
+
     async def publish(self) -> SignedCheckpoint:
         """Sign and show a head over everything durable; return it.
 

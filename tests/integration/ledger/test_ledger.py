@@ -631,6 +631,41 @@ async def test_an_entry_whose_caller_gave_up_is_published_all_the_same(
     await asyncio.wait([running])
 
 
+async def cut_short_a_forget(
+    ledger: Ledger, person: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Forget a person whose request is cancelled behind its entry."""
+    behind = asyncio.Event()
+
+    async def hang() -> None:
+        behind.set()
+        await asyncio.Event().wait()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger._appender, "finish_forgetting", hang)
+        asking = asyncio.create_task(ledger.forget("local", person, actor="ops"))
+        async with asyncio.timeout(60):
+            await behind.wait()
+        asking.cancel()
+        await asyncio.wait([asking])
+
+
+async def test_upkeep_finishes_a_forget_whose_caller_gave_up(
+    opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger, other = await opened(), await opened()
+    receipt = await ledger.record(replace(CALL, subject="quokka-person"))
+    await cut_short_a_forget(ledger, "quokka-person", monkeypatch)
+    assert b"quokka-person" in bytes_on_disk(tmp_path)
+    # Another process of the same home, for the one that began may be gone.
+    await other.finish_forgetting()
+    assert b"quokka-person" not in bytes_on_disk(tmp_path)
+    with pytest.raises(ContentForgotten):
+        await ledger.reading.content(receipt.index, "local")
+    await ledger.finish_forgetting()
+    assert ledger.health().status == "ok"
+
+
 async def test_repeating_a_forget_that_was_cut_short_finishes_it(
     opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
