@@ -194,8 +194,6 @@ class Trust:
         while True:
             await self._clock.sleep(LEDGER_UPKEEP_SECONDS)
             if not self.room.fault:
-                # First: what was forgotten must go, whatever becomes of the rest.
-                await self.room.ledger.finish_forgetting()
                 self._announce(await self.room.ledger.upkeep.run())
 
     def _announce(self, moved: Moved) -> None:

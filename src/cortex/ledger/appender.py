@@ -225,6 +225,17 @@ class Appender:
             await database.scrub()
             await self._write(lambda connection: _mark_destroyed(connection, slots))
 
+    async def finish_cut_short(self) -> None:
+        """Finish what a ``forget`` began whose caller or process went away meanwhile.
+
+        Any process may call it at any time; where nothing waits it only reads.
+
+        Raises:
+            StorageBusy: readers hold old pages; try again later.
+        """
+        if not self.fault:
+            await self.finish_forgetting()
+
     def stop(self, why: str) -> None:
         """Take no more entries, and say why."""
         self.fault = self.fault or why

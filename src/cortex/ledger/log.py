@@ -103,17 +103,6 @@ class Ledger:
             ),
             keys,
         )
-        self.upkeep = Upkeep(
-            UpkeepParts(
-                self._database,
-                tiles,
-                self._publisher,
-                SnapshotFolder(paths.snapshots, keys.origin),
-                context.clock,
-                context.archive,
-            ),
-            options,
-        )
         self._subjects = SubjectKeys(paths.subjects, entropy=context.entropy)
         self._appender = Appender(
             AppenderParts(
@@ -123,6 +112,18 @@ class Ledger:
                 context.ids,
                 context.entropy,
             )
+        )
+        self.upkeep = Upkeep(
+            UpkeepParts(
+                self._database,
+                tiles,
+                self._publisher,
+                SnapshotFolder(paths.snapshots, keys.origin),
+                context.clock,
+                self._appender.finish_cut_short,
+                context.archive,
+            ),
+            options,
         )
         self.reading = Reading(
             self._database, tiles, self.upkeep.stored, self._subjects
@@ -205,18 +206,6 @@ class Ledger:
             tenant, subject, actor=actor, correlation_id=correlation_id
         )
         return await self._receipt(recorded, "", published=False)
-
-    async def finish_forgetting(self) -> None:
-        """Finish what a ``forget`` began whose caller or process went away meanwhile.
-
-        Any process may call it at any time; where nothing waits it only reads.
-
-        Raises:
-            StorageBusy: readers hold old pages; try again later.
-            LedgerStopped: as ``record``.
-        """
-        if not self._appender.fault:
-            await self._appender.finish_forgetting()
 
     async def publish(self) -> SignedCheckpoint:
         """Sign and show a head over everything durable; return it.

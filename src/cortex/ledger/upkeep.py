@@ -5,7 +5,7 @@ what it is about to remove lies whole in the next place.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from cortex.foundation.clock import Clock
@@ -57,6 +57,7 @@ class UpkeepParts:
         publisher: settles tiles before anything is removed.
         snapshots: where snapshots lie.
         clock: tells ages.
+        forget: finishes what was to be forgotten and still is there.
         archive: cold storage, if any.
     """
 
@@ -65,6 +66,7 @@ class UpkeepParts:
     publisher: Publisher
     snapshots: SnapshotFolder
     clock: Clock
+    forget: Callable[[], Awaitable[None]]
     archive: Archive | None = None
 
 
@@ -89,6 +91,8 @@ class Upkeep:
     async def run(self) -> Moved:
         """Do what is due."""
         async with self._turn:
+            # First: what was forgotten must go, whatever becomes of the rest.
+            await self._parts.forget()
             await self._parts.publisher.settle()
             rotated = await self._rotate()
             snapshot = await self._snapshot()

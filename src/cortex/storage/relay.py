@@ -75,6 +75,18 @@ class _Subscriber(Generic[T]):
     position: int | None = None
     saved: int = 0
 
+    async def may_try_again(self, clock: Clock, seconds: float) -> bool:
+        """Wait until the next try; false, at once, when there will be none."""
+        async with asyncio.TaskGroup() as group:
+            waiting = {
+                group.create_task(clock.sleep(seconds)),
+                group.create_task(self.ended.wait()),
+            }
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for one in waiting:
+                one.cancel()
+        return not self.ended.is_set()
+
 
 class Relay(Generic[T]):
     """Reads the outbox of one database and calls handlers.
@@ -357,7 +369,8 @@ class Relay(Generic[T]):
             except Unavailable:
                 waits += 1
                 pause = self._options.retry_seconds * 2 ** min(waits, WAITS_DOUBLED)
-                if not await self._pause(known, min(pause, UNAVAILABLE_SECONDS_MAX)):
+                pause = min(pause, UNAVAILABLE_SECONDS_MAX)
+                if not await known.may_try_again(self._clock, pause):
                     return
                 continue
             except Exception as error:  # noqa: BLE001 - worker loop: kept as dead letter
@@ -368,22 +381,10 @@ class Relay(Generic[T]):
             if tries >= self._options.tries_max:
                 break
             pause = self._options.retry_seconds * 2 ** (tries - 1)
-            if not await self._pause(known, pause):
+            if not await known.may_try_again(self._clock, pause):
                 return
         failure = Failure(known.name, reason, tries, self._clock.now())
         await self._database.write(lambda c: outbox.bury(c, row, failure))
-
-    async def _pause(self, known: _Subscriber[T], seconds: float) -> bool:
-        """Wait until the next try; false, at once, when there will be none."""
-        async with asyncio.TaskGroup() as group:
-            waiting = {
-                group.create_task(self._clock.sleep(seconds)),
-                group.create_task(known.ended.wait()),
-            }
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            for one in waiting:
-                one.cancel()
-        return self._is_served(known)
 
     async def _tell_progress(self) -> None:
         async with self._progress:

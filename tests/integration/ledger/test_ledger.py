@@ -658,11 +658,11 @@ async def test_upkeep_finishes_a_forget_whose_caller_gave_up(
     await cut_short_a_forget(ledger, "quokka-person", monkeypatch)
     assert b"quokka-person" in bytes_on_disk(tmp_path)
     # Another process of the same home, for the one that began may be gone.
-    await other.finish_forgetting()
+    await other.upkeep.run()
     assert b"quokka-person" not in bytes_on_disk(tmp_path)
     with pytest.raises(ContentForgotten):
         await ledger.reading.content(receipt.index, "local")
-    await ledger.finish_forgetting()
+    await ledger.upkeep.run()
     assert ledger.health().status == "ok"
 
 
