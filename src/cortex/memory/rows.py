@@ -4,6 +4,7 @@ import hashlib
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from enum import Enum, auto
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -97,6 +98,9 @@ class NewRow:
         vectors: stored form of the chunks' vectors; empty while pending.
         space: vector space name; None while pending.
         usage: (accessed_at, access_count, heat) of an imported memory.
+        former: dedupe keys that releases before gave the same memory.
+        aside: key for a row of someone's that stands under the key of this one, which
+            is nobody's; None where that cannot be.
     """
 
     values: Mapping[str, SqlValue]
@@ -105,6 +109,8 @@ class NewRow:
     vectors: bytes
     space: str | None
     usage: tuple[float, int, float] | None = None
+    former: tuple[bytes, ...] = ()
+    aside: bytes | None = None
 
 
 def dedupe_key(item: NewMemory) -> bytes | None:
@@ -123,18 +129,67 @@ def dedupe_key(item: NewMemory) -> bytes | None:
     return _said_dedupe(item, _NOW) if item.session_id is None else None
 
 
+def former_keys(item: NewMemory) -> tuple[bytes, ...]:
+    """Return the keys of the same memory in databases and exports of releases before.
+
+    They told neither users and agents apart nor, at first, kinds of source: a row
+    under such a key is the same memory only if it agrees in these.
+    """
+    if item.idempotency_key is not None:
+        return ()
+    if item.occurred_at is None and item.session_id is not None:
+        return ()
+    when = _NOW if item.occurred_at is None else _at(item.occurred_at)
+    keys = []
+    if item.user_id or item.agent_id:
+        key = _said_dedupe(item, when, _Key.WITHOUT_OWNERS)
+        keys += [key, _aside(key)]
+    if item.source_kind is SourceKind.UNKNOWN:
+        keys.append(_said_dedupe(item, when, _Key.WITHOUT_KINDS))
+    return tuple(keys)
+
+
+def _aside(key: bytes) -> bytes:
+    """Return where a row goes whose former key is now another memory's."""
+    return hashlib.sha256(b"aside\0" + key).digest()[:DEDUPE_BYTES]
+
+
+def _aside_of(item: NewMemory, key: bytes | None) -> bytes | None:
+    # A caller's key stands for whoever comes with it.
+    if key is None or item.idempotency_key is not None:
+        return None
+    return None if item.user_id or item.agent_id else _aside(key)
+
+
 def _at(occurred_at: float) -> bytes:
     return struct.pack("<d", occurred_at)
 
 
-def _said_dedupe(said: "NewMemory | Memory", when: bytes) -> bytes:
+class _Key(Enum):
+    """What a dedupe key is made of beside time, author, session and content."""
+
+    WHOLE = auto()
+    """The kind of source, and whose it is where it is someone's."""
+
+    WITHOUT_OWNERS = auto()
+    """The kind of source; as it was before these told memories apart."""
+
+    WITHOUT_KINDS = auto()
+    """Nothing; while memories had no kind of source yet."""
+
+
+def _said_dedupe(
+    said: "NewMemory | Memory", when: bytes, made: _Key = _Key.WHOLE
+) -> bytes:
     """Return the dedupe key of what is said, by whom, to whom and when."""
     digest = hashlib.sha256(when)
     source_kind = (
         said.source_kind if isinstance(said, NewMemory) else said.provenance.source_kind
     )
     parts = [said.author, said.session_id or "", source_kind, said.content]
-    if said.user_id or said.agent_id:
+    if made is _Key.WITHOUT_KINDS:
+        del parts[2]
+    if made is _Key.WHOLE and (said.user_id or said.agent_id):
         parts += [said.user_id or "", said.agent_id or ""]
     for part in parts:
         encoded = part.encode()
@@ -148,8 +203,8 @@ def renewed_dedupe(
 ) -> bytes | None:
     """Return the dedupe key of a memory that says something else now.
 
-    One that its words made is made of the new ones, so that the old ones are stored
-    when they are said again. A caller's key stays.
+    One that its words made, in this release or before, is made of the new ones, so
+    that the old ones are stored when they are said again. A caller's key stays.
     """
     after = replace(
         before,
@@ -157,7 +212,7 @@ def renewed_dedupe(
         author=before.author if patch.author is None else patch.author,
     )
     for when in (_NOW, _at(before.occurred_at)):
-        if key == _said_dedupe(before, when):
+        if any(key == _said_dedupe(before, when, made) for made in _Key):
             return _said_dedupe(after, when)
     return key
 
@@ -188,7 +243,7 @@ def new_row(
         updated_at = created_at if restored.updated_at is None else restored.updated_at
         expires_at = expires_at if restored.expires_at is None else restored.expires_at
         tier = restored.tier or tier
-        if restored.dedupe is not None:
+        if restored.dedupe is not None and restored.dedupe not in former_keys(item):
             dedupe = restored.dedupe
         if restored.access_count:
             accessed_at = restored.accessed_at or created_at
@@ -223,7 +278,10 @@ def new_row(
         **_standing(prepared, now),
     }
     spans, vectors = encode_vectors(prepared.vectors or ())
-    return NewRow(values, memory_id, spans, vectors, prepared.space, usage)
+    row = NewRow(values, memory_id, spans, vectors, prepared.space, usage)
+    if restored is not None:
+        return row
+    return replace(row, former=former_keys(item), aside=_aside_of(item, dedupe))
 
 
 def _standing(prepared: Prepared, now: float) -> dict[str, SqlValue]:

@@ -5,7 +5,7 @@ A unit takes a connection and plain values, does no I/O beside SQL, and reads no
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from cortex.foundation.tenancy import Namespace
 from cortex.memory.cold import compress, decompress
@@ -139,7 +139,13 @@ def _insert_one(
         "space_id": space_id,
     }
     kept = sealed_row(place.seal, values)
+    for former in row.former:
+        same = _same_before(connection, place, kept, former)
+        if same is not None:
+            return same
     cursor = connection.execute(SQL["insert_memory"], kept)
+    if not cursor.rowcount and _set_aside(connection, place, kept, row.aside):
+        cursor = connection.execute(SQL["insert_memory"], kept)
     if not cursor.rowcount:
         same = _same(connection, place, kept)
         if same is not None:
@@ -165,9 +171,40 @@ def _same(
 ) -> Stored | None:
     """Return the row that stands in the way, if it is this memory and still lives."""
     parameters = (place.ns_id, values["dedupe"], values["id"])
-    for memory_id, space_id, expires_at, reason in connection.execute(
-        SQL["same_memory"], parameters
-    ).fetchall():
+    found = connection.execute(SQL["same_memory"], parameters).fetchall()
+    return _alive(connection, place, found)
+
+
+def _same_before(
+    connection: Connection, place: Place, values: Mapping[str, SqlValue], key: bytes
+) -> Stored | None:
+    """Return the row that a release before stored of this memory, if it still lives."""
+    parameters = {**values, "dedupe": blinded_key(place.seal, key)}
+    found = connection.execute(SQL["same_before"], parameters).fetchall()
+    return _alive(connection, place, found)
+
+
+def _set_aside(
+    connection: Connection,
+    place: Place,
+    values: Mapping[str, SqlValue],
+    key: bytes | None,
+) -> bool:
+    """Give a row of someone's another key if it has that of what is nobody's.
+
+    Keys of releases before did not tell them apart.
+    """
+    if key is None:
+        return False
+    parameters = {**values, "aside": blinded_key(place.seal, key)}
+    return bool(connection.execute(SQL["set_aside"], parameters).rowcount)
+
+
+def _alive(
+    connection: Connection, place: Place, found: Iterable[tuple[Any, ...]]
+) -> Stored | None:
+    """Return the first row whose time is not over; those before it are taken out."""
+    for memory_id, space_id, expires_at, reason in found:
         if expires_at is None or expires_at > place.now:
             state = PENDING if space_id is None else READY
             return Stored(memory_id, False, state, quarantined=reason)

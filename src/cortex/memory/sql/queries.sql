@@ -38,6 +38,18 @@ UNION
 SELECT id, space_id, expires_at, quarantine_reason FROM memories
 WHERE ns_id = ?1 AND id = ?3
 
+-- name: same_before
+SELECT id, space_id, expires_at, quarantine_reason FROM memories
+WHERE ns_id = :ns_id AND dedupe = :dedupe AND content_sha256 = :content_sha256
+AND source_kind = :source_kind
+AND coalesce(user_id, '') = coalesce(:user_id, '')
+AND coalesce(agent_id, '') = coalesce(:agent_id, '')
+
+-- name: set_aside
+UPDATE memories SET dedupe = :aside
+WHERE ns_id = :ns_id AND dedupe = :dedupe
+AND (coalesce(user_id, '') <> '' OR coalesce(agent_id, '') <> '')
+
 -- name: id_taken
 SELECT 1 FROM memories WHERE id = ?
 
