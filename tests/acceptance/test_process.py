@@ -131,6 +131,18 @@ def test_a_worker_that_had_not_begun_to_serve_ends_cleanly_too(serve):
     assert serve("--workers", "3").stop() == 0
 
 
+def test_workers_that_cannot_start_say_why_once_and_end_the_server(tmp_path):
+    promises = tmp_path / "wrong.yml"
+    promises.write_text("slo:\n  memory: {p95_ms: -3}\n")
+    two = ("--port", "0", "--workers", "2")
+    set_up = {"CORTEX_SLO_FILE": str(promises), "CORTEX_FAST_TEST": "1"}
+    done = refused(tmp_path, *two, **set_up)
+    assert done.returncode == 1
+    told = [line for line in done.stderr.splitlines() if "cortex: " in line]
+    assert len(told) == 1, done.stderr
+    assert "slo.memory.p95_ms" in told[0]
+
+
 def test_workers_end_with_a_supervisor_that_was_killed(serve):
     server = serve("--workers", "2")
     children = psutil.Process(server.process.pid).children(recursive=True)

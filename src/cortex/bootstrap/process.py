@@ -42,7 +42,7 @@ from cortex.service.http.forwarded import Proxies
 from cortex.service.http.options import Edge, HttpOptions
 from cortex.service.http.server import KEEP_ALIVE_SECONDS, Server, listen
 from cortex.service.http.slow_requests import PatientProtocol
-from cortex.service.http.workers import Supervisor
+from cortex.service.http.workers import REFUSED, Flag, Supervisor
 from cortex.settings import Loaded, Settings, fetch_secrets, load_with_secrets
 from cortex.telemetry.errors import ErrorCollector
 from cortex.telemetry.exposition import Exposition, encode
@@ -161,8 +161,10 @@ def serve(overrides: Mapping[str, object]) -> int:
     # Not below the home: names of sockets must be short.
     with tempfile.TemporaryDirectory(prefix="cortex-") as folder:
         fleet = Fleet(Path(folder), SystemClock().now())
+        signs = Signs()
         supervisor = Supervisor(
-            partial(_child, given, bound, fleet),
+            partial(_child, given, bound, fleet, signs),
+            signs.served,
             workers=settings.workers,
             drain_seconds=settings.drain_seconds,
             watched=Path(cortex.__file__).parent if reload else None,
@@ -226,42 +228,84 @@ def _tls(settings: Settings) -> TlsFactory | None:
     return lambda _config, _default: server_context(files)
 
 
-def _run(loaded: Loaded, bound: socket.socket, fleet: Fleet | None = None) -> int:
-    bound_pools()
+def _run(loaded: Loaded, bound: socket.socket) -> int:
     try:
-        app, config = build_edge(loaded, fleet=fleet)
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(app, config, bound))
+        _work(loaded, bound)
     except (CortexError, OSError) as error:
         return _refused(error)
     return EXIT_OK
 
 
-async def _serve(app: App, config: uvicorn.Config, bound: socket.socket) -> None:
+def _work(
+    loaded: Loaded,
+    bound: socket.socket,
+    fleet: Fleet | None = None,
+    begun: Callable[[], None] | None = None,
+) -> None:
+    bound_pools()
+    app, config = build_edge(loaded, fleet=fleet)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(app, config, bound, begun))
+
+
+async def _serve(
+    app: App,
+    config: uvicorn.Config,
+    bound: socket.socket,
+    begun: Callable[[], None] | None,
+) -> None:
     async with app.running():
         settle_collector()
         server = Server(config, app.drain)
+        if begun is not None:
+            begun()
         await server.serve(sockets=[bound])
 
 
+class Signs:
+    """What worker processes tell their parent, and one another."""
+
+    def __init__(self) -> None:
+        """Begin with nothing told."""
+        context = multiprocessing.get_context("spawn")
+        self.served = Flag(context)
+        self._ever = Flag(context)
+        self._word = context.Semaphore()
+
+    def begun(self) -> None:
+        """Tell that this worker begins to serve."""
+        self._ever.set()
+        self.served.set()
+
+    def may_complain(self) -> bool:
+        """Return whether to say why this one cannot start.
+
+        At the start all have the same reason, and one says it.
+        """
+        return self._ever.is_set() or self._word.acquire(block=False)
+
+
 def _child(
-    overrides: Mapping[str, object], bound: socket.socket, fleet: Fleet
+    overrides: Mapping[str, object], bound: socket.socket, fleet: Fleet, signs: Signs
 ) -> BaseProcess:
     context = multiprocessing.get_context("spawn")
-    return context.Process(target=_child_main, args=(dict(overrides), bound, fleet))
+    given = (dict(overrides), bound, fleet, signs)
+    return context.Process(target=_child_main, args=given)
 
 
 def _child_main(
-    overrides: dict[str, object], bound: socket.socket, fleet: Fleet
+    overrides: dict[str, object], bound: socket.socket, fleet: Fleet, signs: Signs
 ) -> None:
     # Ctrl-C reaches the whole process group; the parent hands it on once, as SIGTERM.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     try:
-        loaded = load_with_secrets(overrides)
-    except CortexError as error:
-        sys.exit(_refused(error))
-    sys.exit(_run(loaded, bound, fleet))
+        _work(load_with_secrets(overrides), bound, fleet, signs.begun)
+    except (CortexError, OSError) as error:
+        if signs.may_complain():
+            _refused(error)
+        sys.exit(REFUSED)
+    sys.exit(EXIT_OK)
 
 
 def _end_with_parent() -> None:
