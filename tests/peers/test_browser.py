@@ -19,6 +19,7 @@ import pytest
 from websockets.sync.client import ClientConnection, connect
 
 TOKEN = "0123456789abcdef0123456789abcdef"
+GUEST = "fedcba9876543210fedcba9876543210"
 VIEWS = (
     "overview", "promises", "traffic", "memory", "context", "ledger", "energy",
     "models", "events",
@@ -153,7 +154,8 @@ def page(browser: str) -> Iterator[Page]:
 @pytest.fixture
 def url(serve: Any) -> str:
     """A server that wants a token and has something to show."""
-    server = serve(CORTEX_TOKENS=f"ann:{TOKEN}:*")
+    guest = f"bob:{GUEST}:memory+context+state+performance:acme"
+    server = serve(CORTEX_TOKENS=f"ann:{TOKEN}:*,{guest}")
     server.client.headers["Authorization"] = f"Bearer {TOKEN}"
     items = [
         {"content": f"<b>Note {n}</b>: the harbour opens at {n}.", "author": "Ann"}
@@ -174,10 +176,7 @@ def test_the_dashboard_in_a_browser(url: str, page: Page) -> None:
     page.until("document.getElementById('problem')?.textContent.length > 0")
     assert page.value("document.querySelectorAll('#figures dd').length") == 0
     page.wrongs.clear()  # the refusals
-    page.value(
-        "(() => { const field = document.getElementById('token');"
-        f" field.value = '{TOKEN}'; field.dispatchEvent(new Event('change')); }})()"
-    )
+    enter(page, TOKEN)
     page.until("document.querySelectorAll('#figures dd').length > 0")
     every_view_shows_something(page)
     a_keyboard_reaches_everything(page)
@@ -187,6 +186,47 @@ def test_the_dashboard_in_a_browser(url: str, page: Page) -> None:
     assert {one for one in page.asked if one.startswith("http")}
     assert all(one.startswith((url, "data:", "about:")) for one in page.asked)
     keep_picture(page)
+
+
+def enter(page: Page, token: str) -> None:
+    page.value(
+        "(() => { const field = document.getElementById('token');"
+        f" field.value = '{token}'; field.dispatchEvent(new Event('change')); }})()"
+    )
+
+
+def test_of_others_a_tenant_sees_nothing(url: str, page: Page) -> None:
+    page.send("Page.navigate", url=url)
+    page.until("document.getElementById('problem')?.textContent.length > 0")
+    enter(page, GUEST)
+    page.until("!document.getElementById('nothing-stored').hidden")
+    page.show("traffic")
+    page.until("document.querySelectorAll('#routes tbody tr').length > 0")
+    # Log lines and errors are of callers of all tenants.
+    for kept in ("requests-part", "errors-part"):
+        withheld = f"document.getElementById('{kept}').classList.contains('withheld')"
+        page.until(withheld)
+        assert (
+            page.value(f"document.querySelector('#{kept} table').offsetParent") is None
+        )
+    assert page.value("document.querySelectorAll('#requests tbody tr').length") == 0
+    page.show("models")
+    page.until(
+        "document.getElementById('models-parts').innerText.includes('inference')"
+    )
+    page.show("ledger")
+    page.until("document.getElementById('ledger-part').innerText.includes('audit')")
+
+
+def test_a_refused_token_hides_what_another_showed(url: str, page: Page) -> None:
+    page.send("Page.navigate", url=url)
+    page.until("document.getElementById('problem')?.textContent.length > 0")
+    enter(page, TOKEN)
+    page.until("document.querySelectorAll('#figures dd').length > 0")
+    enter(page, "0" * len(TOKEN))
+    page.until("document.body.classList.contains('locked')")
+    assert page.value("document.getElementById('figures').offsetParent") is None
+    assert "expired" in page.value("document.getElementById('problem').textContent")
 
 
 def every_view_shows_something(page: Page) -> None:
@@ -201,7 +241,7 @@ def every_view_shows_something(page: Page) -> None:
     for view, selector in shown.items():
         page.show(view)
         page.until(f"document.querySelectorAll('{selector}').length > 0")
-        assert page.value("document.getElementById('problem').hidden"), view
+        page.until("document.getElementById('problem').hidden")
     page.show("memory")
     page.value("document.getElementById('query').value = 'harbour'")
     page.value("document.getElementById('search-form').requestSubmit()")
@@ -213,9 +253,12 @@ def every_view_shows_something(page: Page) -> None:
     page.value("document.getElementById('context-query').value = 'harbour'")
     page.value("document.getElementById('context-form').requestSubmit()")
     page.until("document.getElementById('context-text').textContent.length > 0")
+    page.until("document.querySelectorAll('#token-bar span').length > 0")
     page.show("ledger")
     page.value("document.getElementById('verify').click()")
-    page.until("document.getElementById('verdict').textContent.includes('intact')")
+    page.until(
+        "document.getElementById('verdict-ledger').textContent.includes('intact')"
+    )
     page.show("events")
     page.until("document.getElementById('stream-state').textContent === 'live'")
 

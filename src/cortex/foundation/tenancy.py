@@ -46,7 +46,7 @@ class Principal:
     def require(self, scope: str) -> None:
         """Raise ``PermissionDenied`` unless the scope is held."""
         if ALL_SCOPES not in self.scopes and scope not in self.scopes:
-            message = f"this token lacks the scope {scope!r}"
+            message = f"this token lacks the scope '{scope}'"
             raise PermissionDenied(
                 message, hint="Use a token that holds it.", scope=scope
             )

@@ -65,7 +65,7 @@ class Authorization:
         scope = action.partition(".")[0]
         if decision.ground is Ground.SCOPE_NOT_HELD:
             raise PermissionDenied(
-                f"this token lacks the scope {scope!r}",
+                f"this token lacks the scope '{scope}'",
                 hint="Use a token that holds it.",
                 scope=scope,
             )

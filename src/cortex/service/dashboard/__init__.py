@@ -18,9 +18,18 @@ _SCRIPT = "text/javascript; charset=utf-8"
 
 _FILES = {
     "/": ("index.html", "text/html; charset=utf-8"),
-    "/dashboard/app.js": ("app.js", _SCRIPT),
-    "/dashboard/dom.js": ("dom.js", _SCRIPT),
-    "/dashboard/operations.js": ("operations.js", _SCRIPT),
+    **{
+        f"/dashboard/{name}.js": (f"{name}.js", _SCRIPT)
+        for name in (
+            "app",
+            "chart",
+            "dom",
+            "events",
+            "memory",
+            "operations",
+            "overview",
+        )
+    },
     "/dashboard/style.css": ("style.css", "text/css; charset=utf-8"),
 }
 
