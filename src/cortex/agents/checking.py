@@ -205,7 +205,8 @@ class Checker:
         ]
         confidence = material.output.confidence
         if confidence is not None and confidence >= OVERCONFIDENT_FROM and issues:
-            told = f"It claims {confidence:.0%} and has {len(issues)} issues."
+            many = "an issue" if len(issues) == 1 else f"{len(issues)} issues"
+            told = f"It claims {confidence:.0%} and has {many}."
             issues.append(
                 Issue(IssueKind.OVERCONFIDENT, Severity.LOW, told, f"{confidence:g}")
             )

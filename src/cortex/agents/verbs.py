@@ -6,31 +6,33 @@ from typing import Final
 
 VERBS: Final = frozenset(
     """
-    add adjust allow analyse analyze announce apply approve archive arrange ask assess
-    assign audit automate back backup benchmark book build buy calculate call cancel
-    change check choose clean clear close collect compare compile complete compress
-    compute configure confirm connect contact convert copy correct count cover create
-    cut debug decide define delete deliver deploy describe design detect determine
-    develop disable discuss divide document download draft draw drop email enable
-    encrypt ensure enter establish estimate evaluate examine execute expand explain
-    explore export extend extract fetch file fill filter finalise finalize find finish
-    fix format gather generate get give group hand handle hire identify implement
-    import improve increase index inform inspect install integrate introduce
-    investigate invite keep label launch learn let limit link list load locate log look
-    maintain make map mark measure meet merge migrate minimise minimize model modify
-    monitor move name negotiate notify obtain open optimise optimize order organise
-    organize outline package pack paint parse pay pick plan plot post prepare present
-    prevent print prioritise prioritize produce profile propose protect prove provide
-    publish pull purchase push put rank read rebuild receive recommend record recover
-    recruit redesign reduce refactor refine register reject release remove rename
-    render repair replace replicate reply report request research reserve reset resolve
-    restart restore retire retrain retrieve return review revise rewrite roll rotate run
-    sample save scale schedule score search secure select sell send separate serve set
-    set-up share ship show sign simplify sketch solve sort specify split start stop
-    store study submit summarise summarize support survey switch synchronise
-    synchronize tag take talk teach test trace track train transcribe transfer
-    transform translate tune turn update upgrade upload use validate verify visit warm
-    watch write
+    add adjust agree allow analyse analyze announce apologise apologize apply
+    approve archive arrange ask assess assign audit automate back backup benchmark
+    book build buy calculate call cancel change check choose clean clear close
+    collect compare compile complete compress compute configure confirm
+    connect contact convert copy correct count cover create cut debug decide define
+    delete deliver deploy describe design detect determine develop disable discuss
+    divide document download draft drain draw drink drop email enable encrypt ensure
+    enter escalate establish estimate evaluate examine execute expand explain
+    explore export extend extract fetch file fill filter finalise finalize find
+    finish fix format gather generate get give group hand handle hire identify
+    implement import improve increase index inform inspect install integrate
+    introduce investigate invite keep label launch learn let limit link list load
+    locate log look maintain make map mark measure meet merge migrate minimise
+    minimize model modify monitor move name negotiate notify obtain open optimise
+    optimize order organise organize outline pack package paint parse pause pay pick
+    plan plot post prepare present prevent print prioritise prioritize produce
+    profile propose protect prove provide publish pull purchase push put rank read
+    rebuild receive recommend reconcile record recover recruit redesign reduce
+    refactor refine register rehearse reject release remove rename render repair
+    replace replicate reply report request research reserve reset resolve restart
+    restore resume retire retrain retrieve return review revise rewrite roll rotate
+    run sample save scale schedule score search secure select sell send separate
+    serve set set-up share ship show sign simplify sketch solve sort specify split
+    start stop store study submit summarise summarize support survey switch sync
+    synchronise synchronize tag take talk teach tell test thank trace track train
+    transcribe transfer transform translate tune turn undo update upgrade upload use
+    validate verify visit wait warm warn watch write
     """.split()  # noqa: SIM905 - two hundred quotes read worse
 )
 

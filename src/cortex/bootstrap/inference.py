@@ -18,7 +18,7 @@ from cortex.inference.errors import ModelUnusable
 from cortex.inference.lanes import ThreadLanes
 from cortex.inference.pool import PoolHooks, WorkerPool
 from cortex.inference.ports import TextBackend, TokenCounters, Vector
-from cortex.inference.power import PowerControl, read_power
+from cortex.inference.power import SAVING_COST, PowerControl, read_power
 from cortex.inference.processes import WorkerSpec
 from cortex.inference.providers import (
     Provider,
@@ -66,12 +66,13 @@ class InferenceRoom:
     def sample(self) -> InferenceSample:
         """Return the numbers that the metrics tell."""
         pool = self.pool.status()
+        active, runs = self.embedding.info.name, self.embedding.stats().runs
         models = (
             ModelSample(
                 row.info.name,
                 row.loaded,
                 row.info.memory_bytes,
-                row.hits,
+                row.hits + (runs if row.info.name == active else 0),
                 row.misses,
                 row.evictions,
                 row.load_seconds,
@@ -144,15 +145,18 @@ def _room(
         options=EmbeddingOptions(observe=tools.metrics.embedding_seconds.observe),
         lanes=pool,
     )
+    quick = _quick_entry(engine)
+    alike = quick is not None and quick.info.space == backend.info.space
     power = PowerControl(
         *read_power(settings.inference.power),
         clock=tools.clock,
         savers=(pool.save_power,),
+        cost=SAVING_COST if alike else None,
     )
     queries = QueryEmbedding(
         embedding,
         engine,
-        _quick_entry(engine),
+        quick,
         cache=_cache(QUERY_CACHE_BYTES),
         saving=lambda: power.low,
     )

@@ -1,5 +1,6 @@
 """``cortex models``: which models the server has, and what they take."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -85,6 +86,7 @@ def _status_rows(told: object) -> list[tuple[str, str]]:
     saving = "saving" if power.get("low") else "normal"
     return [
         ("power", f"{saving}; mode {power.get('mode')}, by {power.get('reason')}"),
+        ("while saving", _saving(power) or "not measured for this model"),
         ("active model", str(pool.get("target"))),
         ("worker processes", ", ".join(names) or "none"),
         ("lost, retried", f"{pool.get('losses')}, {pool.get('retries')}"),
@@ -121,6 +123,20 @@ def power(
         return
     since = moment(float(str(told.get("since", 0))))
     print(f"power: {'saving' if told.get('low') else 'normal'} since {since}")
+    if told.get("low") and (cost := _saving(told)):
+        print(cost)
+
+
+def _saving(power: Mapping[str, object]) -> str:
+    """Return what saving power gives and takes; empty where nobody measured it."""
+    cost = _table(power.get("cost"))
+    saved, lost = cost.get("cpu_saved"), cost.get("recall_lost")
+    if not isinstance(saved, float) or not isinstance(lost, float):
+        return ""
+    return (
+        f"a search takes about {saved:.0%} less CPU time and misses {lost:.0%} of the "
+        f"answers more ({cost.get('source')})"
+    )
 
 
 @command

@@ -15,6 +15,29 @@ from typing import Final
 from cortex.foundation.clock import Clock
 from cortex.foundation.errors import ValidationError
 
+
+@dataclass(frozen=True, slots=True)
+class SavingCost:
+    """What saving power gives and takes, as it was measured.
+
+    Attributes:
+        cpu_saved: share of the CPU time of a search that is not spent, 0 to 1.
+        recall_lost: share of answers no longer among the first ten, 0 to 1.
+        source: the measurement.
+    """
+
+    cpu_saved: float
+    recall_lost: float
+    source: str
+
+
+SAVING_COST: Final = SavingCost(
+    cpu_saved=0.72,
+    recall_lost=0.04,
+    source="383 questions of LoCoMo: benchmarks/results/inference-power.json",
+)
+"""Of the quicker model that comes with Cortex; a test holds it against the file."""
+
 LOOK_SECONDS: Final = 15.0
 """How often the schedule is looked at; it is kept in minutes."""
 
@@ -106,6 +129,7 @@ class PowerStatus:
         hours: when the schedule means low, as it was written.
         reason: who asked for it, or what the schedule said.
         since: epoch seconds of the last change.
+        cost: what saving gives and takes; None where the model has no quicker one.
     """
 
     mode: PowerMode
@@ -113,6 +137,7 @@ class PowerStatus:
     hours: str
     reason: str
     since: float
+    cost: SavingCost | None = None
 
 
 class PowerControl:
@@ -125,6 +150,7 @@ class PowerControl:
         *,
         clock: Clock,
         savers: Sequence[Callable[[bool], object]],
+        cost: SavingCost | None = None,
     ) -> None:
         """Apply the first decision at once.
 
@@ -133,6 +159,7 @@ class PowerControl:
             hours: the schedule, as `parse_hours` reads it.
             clock: tells the time of day.
             savers: called with whether power is saved, whenever that changes.
+            cost: what saving gives and takes, where that was measured.
 
         Raises:
             ValidationError: the schedule cannot be read, or there is none to go by.
@@ -142,7 +169,12 @@ class PowerControl:
         self._savers = tuple(savers)
         self.changed: Callable[[PowerStatus], object] | None = None
         self._status = PowerStatus(
-            PowerMode.NORMAL, low=False, hours=hours, reason="start", since=clock.now()
+            PowerMode.NORMAL,
+            low=False,
+            hours=hours,
+            reason="start",
+            since=clock.now(),
+            cost=cost,
         )
         self.switch(mode, "settings")
 

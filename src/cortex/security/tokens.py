@@ -60,6 +60,13 @@ class TokenRecord:
     strong: bool = True
 
 
+_UNKNOWN = "Check CORTEX_TOKENS of the server."
+_UNKNOWN_OPEN = (
+    "The server lets callers in without a token: send none, or make this one known "
+    "to it by CORTEX_TOKENS."
+)
+
+
 class Tokens:
     """Finds the principal behind a bearer token."""
 
@@ -108,7 +115,7 @@ class Tokens:
         entry = self._entries.get(digest)
         if entry is None or not hmac.compare_digest(entry[0].digest, digest):
             raise Unauthenticated(
-                "this token is not known", hint="Check CORTEX_TOKENS of the server."
+                "this token is not known", hint=_UNKNOWN_OPEN if self.open else _UNKNOWN
             )
         record, principal = entry
         if record.expires_at is not None and record.expires_at <= self._clock.now():

@@ -10,7 +10,7 @@ from cortex.foundation.leftovers import Cleaned
 from cortex.foundation.tenancy import Namespace
 from cortex.inference.engine import Engine
 from cortex.inference.pool import Applied, PoolStatus
-from cortex.inference.power import PowerControl, PowerMode
+from cortex.inference.power import SAVING_COST, PowerControl, PowerMode
 from cortex.inference.providers import shipped_entries
 from cortex.inference.registry import Registry
 from cortex.usecases.inference_control import (
@@ -48,7 +48,7 @@ def fake_control(
     """Return a control whose only effects are its announcements."""
     pool = FakePool(target="hashing-384")
     hashing = [e for e in shipped_entries() if e.info.name == pool.target]
-    power = PowerControl(PowerMode.NORMAL, "", clock=clock, savers=())
+    power = PowerControl(PowerMode.NORMAL, "", clock=clock, savers=(), cost=SAVING_COST)
     parts = InferenceParts(
         engine=Engine(Registry(hashing), clock=clock),
         pool=pool.status,

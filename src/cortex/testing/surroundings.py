@@ -198,7 +198,7 @@ class FakeSurroundings:
 
     async def models(self) -> list[LoadedModel]:
         """Return the one model."""
-        return [LoadedModel(MODEL, loaded=True)]
+        return [LoadedModel(MODEL, loaded=True, active=True)]
 
     async def health(self) -> HealthReport:
         """Return the health that was set, as the database's."""

@@ -69,6 +69,21 @@ class Embedded:
         return tuple(n for n, count in enumerate(self.tokens) if count > limit)
 
 
+def check_model(asked: str, active: str) -> None:
+    """Return if a caller's name for a model means the one that embeds.
+
+    Raises:
+        UnknownModel: it does not.
+    """
+    if asked not in DEFAULT_MODEL_NAMES and asked != active:
+        raise UnknownModel(
+            f"no model named {asked[:80]!r} embeds here",
+            hint=f"Use {active!r}, or 'default'.",
+            known=[active],
+            field="model",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Embed:
     """Embeds with the active model."""
@@ -113,13 +128,7 @@ class Embed:
 
     def _check(self, request: EmbedRequest) -> None:
         info = self.embedder.info
-        if request.model not in DEFAULT_MODEL_NAMES and request.model != info.name:
-            raise UnknownModel(
-                f"no model named {request.model[:80]!r} embeds here",
-                hint=f"Use {info.name!r}, or 'default'.",
-                known=[info.name],
-                field="model",
-            )
+        check_model(request.model, info.name)
         if request.dimensions not in (None, info.dimensions):
             raise ValidationError(
                 f"{info.name} makes vectors of {info.dimensions} dimensions only: "

@@ -136,6 +136,7 @@ class InferenceControl:
         facts: dict[str, JsonValue] = {
             "keys": ["inference.power"],
             "revision": str(mode),
+            "reason": reason,
         }
         self._announce("config.changed", _home(principal), facts, context)
         return status
@@ -170,6 +171,7 @@ def shown_power(status: PowerStatus) -> dict[str, JsonValue]:
         "hours": status.hours,
         "reason": status.reason,
         "since": status.since,
+        "cost": None if status.cost is None else asdict(status.cost),
     }
 
 

@@ -32,7 +32,7 @@ class Models:
             active=active,
             cache_hits=counts.hits if counts else 0,
             cache_misses=counts.misses if counts else 0,
-            uses=row.hits + row.misses,
+            uses=row.hits + row.misses + (counts.runs if counts else 0),
             load_misses=row.misses,
             load_seconds=row.load_seconds,
             evictions=row.evictions,

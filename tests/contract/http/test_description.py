@@ -125,6 +125,7 @@ async def test_every_answer_has_exactly_the_described_fields(http, api):
         ("get", "/svc/health", {}, None),
         ("get", "/models", {}, None),
         ("get", "/v1/models", {}, None),
+        ("get", "/v1/models/{model}", {"model": "default"}, None),
         ("get", "/healthz", {}, None),
         ("get", "/health", {}, None),
         ("get", "/health/live", {}, None),

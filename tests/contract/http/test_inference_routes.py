@@ -19,6 +19,28 @@ async def test_power_is_switched_and_the_schedule_needs_hours(http):
     assert "22:00-06:00" in refused.text
 
 
+async def test_saving_tells_what_it_gives_and_takes(served, http):
+    told = (await http.put("/inference/power", json={"mode": "low"})).json()
+    assert 0 < told["cost"]["recall_lost"] < told["cost"]["cpu_saved"] < 1
+    assert "LoCoMo" in told["cost"]["source"]
+    assert (await http.get("/inference")).json()["power"]["cost"] == told["cost"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/inference/power", {"mode": "low"}),
+        ("/inference/workers", {"replicas": 1, "reason": "x"}),
+    ],
+)
+async def test_another_tenant_changes_nothing_for_all(served, path, body):
+    async with served.client("other-token-0123456789") as other:
+        answer = await other.put(path, json=body)
+    assert answer.status_code == 403
+    assert "all tenants" in answer.json()["detail"]
+    assert answer.json()["error"]["code"] == "PERMISSION_DENIED"
+
+
 async def test_workers_are_scaled_with_a_reason(http):
     body = {"replicas": 2, "reason": "import"}
     told = (await http.put("/inference/workers", json=body)).json()

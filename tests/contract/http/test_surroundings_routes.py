@@ -25,6 +25,20 @@ async def test_what_is_around_is_shown(http, path, member):
     assert answer.json()[member]
 
 
+async def test_openais_clients_see_what_embeds(http):
+    everything = (await http.get("/models")).json()["models"]
+    listed = (await http.get("/v1/models")).json()["data"]
+    assert [one["id"] for one in listed] == [
+        m["name"] for m in everything if m["active"]
+    ]
+    for name in (listed[0]["id"], "default"):
+        assert (await http.get(f"/v1/models/{name}")).json() == listed[0]
+    unknown = await http.get("/v1/models/team%2Fgpt")
+    assert unknown.status_code == 404
+    assert unknown.json()["error"]["code"] == "MODEL_NOT_FOUND"
+    assert unknown.json()["error"]["known"] == [listed[0]["id"]]
+
+
 @pytest.mark.parametrize(
     "path",
     [

@@ -73,6 +73,9 @@ def test_a_sum_of_known_numbers_is_not_foreign() -> None:
 
 def test_too_much_confidence_is_told() -> None:
     assert IssueKind.OVERCONFIDENT in kinds(check("1932.", confidence=0.95))
+    *others, told = check("1932.", confidence=0.95).issues
+    many = "an issue" if len(others) == 1 else f"{len(others)} issues"
+    assert told.message == f"It claims 95% and has {many}."
     assert IssueKind.OVERCONFIDENT not in kinds(check(GOOD, confidence=0.95))
 
 

@@ -23,6 +23,13 @@ def test_words_of_order_put_parts_in_turn() -> None:
     assert taken.constraints == ("without downtime",)
 
 
+def test_a_verb_behind_and_begins_a_part() -> None:
+    assert parts("Check the totals and tell finance") == [
+        "Check the totals",
+        "Tell finance",
+    ]
+
+
 def test_verbs_of_a_list_share_their_object() -> None:
     assert parts("Design, implement and test the API") == [
         "Design the API",

@@ -1,7 +1,9 @@
 """When power is saved, what then answers queries, and what stays as it was."""
 
+import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ from cortex.inference.packaged import bundled_folder
 from cortex.inference.ports import TextBackend
 from cortex.inference.power import (
     MINUTES_OF_DAY,
+    SAVING_COST,
     PowerControl,
     PowerMode,
     Span,
@@ -97,6 +100,18 @@ async def test_power_follows_the_schedule_and_then_the_operator() -> None:
     without = PowerControl(PowerMode.NORMAL, "", clock=clock, savers=())
     with pytest.raises(ValidationError, match="no schedule"):
         without.switch(PowerMode.SCHEDULE, "nothing to follow")
+
+
+def test_the_cost_that_is_told_is_the_one_that_was_measured() -> None:
+    kept = Path(__file__).parents[3] / "benchmarks/results/inference-power.json"
+    claims = {
+        one["name"]: one["value"] for one in json.loads(kept.read_text())["claims"]
+    }
+    # Runs differ a little; what is told is rounded.
+    saved = claims["low_power_cpu_saved_percent"] / 100
+    assert saved == pytest.approx(SAVING_COST.cpu_saved, abs=0.1)
+    lost = claims["low_power_recall_at_10_lost"] / 100
+    assert lost == pytest.approx(SAVING_COST.recall_lost, abs=0.01)
 
 
 def test_the_cut_model_lands_near_the_whole_one_in_its_space() -> None:

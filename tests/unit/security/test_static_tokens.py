@@ -111,6 +111,15 @@ def test_without_a_token_only_an_open_server_lets_in():
     assert Tokens((), VirtualClock(), anonymous=anyone).authenticate(None) is anyone
 
 
+def test_an_unknown_token_is_told_where_none_is_needed():
+    anyone = Principal("anonymous", scopes=frozenset({"*"}))
+    for anonymous, said in ((anyone, "send none"), (None, "CORTEX_TOKENS")):
+        tokens = Tokens((), VirtualClock(), anonymous=anonymous)
+        with pytest.raises(Unauthenticated, match="not known") as refused:
+            tokens.authenticate("sk-made-up-by-a-client")
+        assert said in refused.value.hint
+
+
 def test_short_tokens_are_weak_and_hashes_are_trusted():
     digest = "0" * 64
     text = (

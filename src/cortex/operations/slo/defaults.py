@@ -51,7 +51,7 @@ GROUPS: Mapping[str, Group] = MappingProxyType(
         "embed": Group(("/embed*", "/v1/embeddings")),
         "plan": Group(("/agents/plan",)),
         "reflect": Group(("/agents/reflect",)),
-        "models": Group(("/models", "/v1/models")),
+        "models": Group(("/models", "/v1/models*")),
         "health": Group(("/health*", "/ready")),
         "metrics": Group(("/metrics",)),
     }

@@ -15,6 +15,8 @@ from cortex.service.http.wire import inference as wire
 from cortex.usecases.catalog import UseCases
 from cortex.usecases.inference_control import shown, shown_power
 
+OF_ALL_TENANTS = "models and worker processes serve all tenants"
+
 
 class InferenceRoutes:
     """Handlers of the operator's view of models."""
@@ -74,7 +76,7 @@ class InferenceRoutes:
 
     async def power(self, request: Request, caller: Admitted) -> Response:
         """Save power, stop saving it, or follow the schedule."""
-        caller.require(Scope.PERFORMANCE)
+        caller.require_operator(Scope.PERFORMANCE, OF_ALL_TENANTS)
         body = await read_body(request, wire.PowerBody)
         status = await self._control.switch_power(
             caller.principal, body.mode, body.reason, caller.context
@@ -83,7 +85,7 @@ class InferenceRoutes:
 
     async def workers(self, request: Request, caller: Admitted) -> Response:
         """Start or stop worker processes; answered once they work."""
-        caller.require(Scope.PERFORMANCE)
+        caller.require_operator(Scope.PERFORMANCE, OF_ALL_TENANTS)
         body = await read_body(request, wire.WorkersBody)
         applied = await self._control.scale(
             caller.principal, body.replicas, body.reason, caller.context

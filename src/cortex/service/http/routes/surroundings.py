@@ -11,7 +11,9 @@ from cortex.service.http.answers import json_answer
 from cortex.service.http.caller import Admitted
 from cortex.service.http.wire import surroundings as wire
 from cortex.usecases.catalog import UseCases
+from cortex.usecases.embed import check_model
 
+ModelName = Annotated[str, Path(min_length=1, max_length=NAME_CHARACTERS_MAX)]
 DatabaseName = Annotated[str, Path(min_length=1, max_length=NAME_CHARACTERS_MAX)]
 
 
@@ -35,6 +37,12 @@ class SurroundingsRoutes:
             ("/fs/read_text", self.read_text, wire.TextAnswer, "files"),
             ("/models", self.models, wire.ModelsAnswer, "models"),
             ("/v1/models", self.openai_models, wire.OpenAIModelsAnswer, "models"),
+            (
+                "/v1/models/{model:path}",
+                self.openai_model,
+                wire.OpenAIModelAnswer,
+                "models",
+            ),
         ):
             router.add_api_route(
                 path, handler, methods=["GET"], response_model=answer, tags=[tag]
@@ -92,6 +100,14 @@ class SurroundingsRoutes:
         return json_answer(wire.models(await self._cases.models()))
 
     async def openai_models(self, caller: Admitted) -> Response:
-        """List the models as clients of OpenAI's API expect it."""
+        """List the models that embed here, as clients of OpenAI's API expect it."""
         caller.require(Scope.INFERENCE)
         return json_answer(wire.openai_models(await self._cases.models()))
+
+    async def openai_model(self, model: ModelName, caller: Admitted) -> Response:
+        """Return one model that embeds here, as clients of OpenAI's API expect it."""
+        caller.require(Scope.INFERENCE)
+        # The active model comes first.
+        active, *_ = await self._cases.models()
+        check_model(model, active.info.name)
+        return json_answer(wire.openai_model(active))

@@ -34,6 +34,14 @@ class PowerBody(Wire):
     reason: Reason = ""
 
 
+class SavingCostAnswer(Wire):
+    """What saving power gives and takes; shares of the CPU time and of the answers."""
+
+    cpu_saved: float
+    recall_lost: float
+    source: str
+
+
 class PowerAnswer(Wire):
     """Whether power is saved, and by whose word."""
 
@@ -42,6 +50,7 @@ class PowerAnswer(Wire):
     hours: str
     reason: str
     since: float
+    cost: SavingCostAnswer | None
 
 
 class WorkersBody(Wire):

@@ -328,18 +328,18 @@ def models(found: Sequence[LoadedModel]) -> dict[str, object]:
 
 
 def openai_models(found: Sequence[LoadedModel]) -> dict[str, object]:
-    """Shape GET /v1/models."""
+    """Shape GET /v1/models: the models that ``/v1/embeddings`` takes."""
+    data = [openai_model(model) for model in found if model.active]
+    return {"object": "list", "data": data}
+
+
+def openai_model(model: LoadedModel) -> dict[str, object]:
+    """Shape GET /v1/models/{model}."""
     return {
-        "object": "list",
-        "data": [
-            {
-                "id": model.info.name,
-                "object": "model",
-                "created": 0,
-                "owned_by": model.info.source,
-            }
-            for model in found
-        ],
+        "id": model.info.name,
+        "object": "model",
+        "created": 0,
+        "owned_by": model.info.source,
     }
 
 

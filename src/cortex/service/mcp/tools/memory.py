@@ -453,7 +453,9 @@ class MemoryTools:
             "pending_embeddings": counts.pending_embeddings,
         }
         spaces = len(counts.by_namespace)
-        return Answer(content, f"{counts.total} memories in {spaces} namespaces.")
+        many = "1 memory" if counts.total == 1 else f"{counts.total} memories"
+        places = "1 namespace" if spaces == 1 else f"{spaces} namespaces"
+        return Answer(content, f"{many} in {places}.")
 
 
 def _bare(id_or_address: str, namespace: str) -> str:
