@@ -1,13 +1,14 @@
 // Embeddings of texts in their three forms, and what operators ask about models.
 import { ask, counted, profile, summary, usual } from './profiles.js';
 
-export const requests = 9;
+export const requests = 10;
 export const options = profile({
   'POST /embed': 200,
   'POST /embeddings': 200,
   'POST /v1/embeddings': 200,
   'GET /models': 50,
   'GET /v1/models': 50,
+  'GET /v1/models/{model}': 50,
   ...usual('POST /models/warm', 'GET /inference', 'PUT /inference/power',
     'PUT /inference/workers'),
 }, requests);
@@ -31,6 +32,7 @@ export default function use(data, number = counted()) {
   });
   ask('GET /models');
   ask('GET /v1/models');
+  ask('GET /v1/models/{model}', { path: '/v1/models/default' });
   ask('POST /models/warm', { body: {} });
   ask('GET /inference');
   // What is set already is set again: the server stays as it was.

@@ -338,7 +338,7 @@ def _reasoning(taken: Decomposition, method: str, ground: Ground) -> str:
     elif near:
         names = ", ".join(f"{one.id} ({one.similarity:.2f})" for one in near[:3])
         told.append(f"Stored plans of similar goals: {names}.")
-    told.append("No language model was asked.")
+    told.append("No language model made it.")
     return " ".join(told)
 
 

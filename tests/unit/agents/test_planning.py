@@ -20,7 +20,7 @@ def test_a_chain_follows_the_goal_and_ends_with_a_check() -> None:
     ]
     assert plan.method == DECOMPOSITION
     assert "Its words of order are: then." in plan.reasoning
-    assert "No language model was asked." in plan.reasoning
+    assert "No language model made it." in plan.reasoning
 
 
 def test_facts_are_named_where_they_share_a_word() -> None:
