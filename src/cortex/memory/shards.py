@@ -3,7 +3,8 @@
 Before each use a shard catches up with the store, so that a search finds what was
 written before it, by this process or by another. What is slow (loading, quantising,
 compacting) runs on a thread, beside the event loop; compacting and quantising happen
-in `run`, off the path of any query.
+in `run`, off the path of any query. While it runs, it owns the loading too: who asked
+may go, the load goes on for the next one, and what it fails with, all who wait get.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+from cortex.foundation.errors import CortexError
 from cortex.foundation.reclaim import return_freed_memory
 from cortex.foundation.tenancy import Namespace
 from cortex.memory.chance import ChanceSample
@@ -30,8 +32,14 @@ never thrown out, however large."""
 LOAD_ROWS: Final = 2_000
 """Rows read at once while loading: about 4 MB on their way."""
 
+LOADS_AT_ONCE: Final = 4
+"""Shards loaded at a time: as many as the store's reading threads."""
+
 INLINE_ROWS_MAX: Final = 64
 """Changes applied on the event loop; more of them go to a thread."""
+
+_FAULTS: Final = (CortexError, RuntimeError, ValueError, MemoryError, OSError)
+"""What a load may meet in the store, in its rows or in the index."""
 
 Key: TypeAlias = tuple[Namespace, str]
 
@@ -62,6 +70,7 @@ class OpenShard:
 class _Slot:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     open: OpenShard | None = None
+    loading: "asyncio.Task[Exception | None] | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,31 +97,41 @@ class Shards:
         self._options = options
         self._slots: OrderedDict[Key, _Slot] = OrderedDict()
         self._work = asyncio.Event()
+        self._tasks: asyncio.TaskGroup | None = None
+        self._loads = asyncio.Semaphore(LOADS_AT_ONCE)
 
     @asynccontextmanager
     async def opened(self, ns: Namespace, space: str) -> AsyncIterator[OpenShard]:
         """Lend the up-to-date shard of a namespace, to one caller at a time."""
         key = (ns, space)
-        slot = self._slots.setdefault(key, _Slot())
-        self._slots.move_to_end(key)
-        async with slot.lock:
-            head = await self._store.head(ns)
-            if slot.open is None:
-                slot.open = OpenShard(await self._load(ns, space))
-                self._evict(key)
-            elif head.is_ahead_of(slot.open.shard.head):
-                await self._catch_up(ns, slot)
-            opened = slot.open
-            if _has_work(opened.shard):
-                self._work.set()
-            yield opened
+        while True:
+            slot = self._slots.setdefault(key, _Slot())
+            self._slots.move_to_end(key)
+            if slot.open is None and self._tasks is not None:
+                await self._loaded(key, slot, self._tasks)
+            async with slot.lock:
+                opened = await self._up_to_date(key, slot)
+                if opened is None:
+                    continue
+                if _has_work(opened.shard):
+                    self._work.set()
+                yield opened
+                return
 
     async def run(self) -> None:
-        """Quantise and compact whenever there is cause; runs until cancelled."""
-        while True:
-            await self._work.wait()
-            self._work.clear()
-            await self.improve()
+        """Load what is asked for; quantise and compact whenever there is cause.
+
+        Runs until cancelled. Without it, who asks for a shard loads it.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            try:
+                while True:
+                    await self._work.wait()
+                    self._work.clear()
+                    await self.improve()
+            finally:
+                self._tasks = None
 
     async def improve(self) -> None:
         """Do all the building and compacting that waits now."""
@@ -139,6 +158,49 @@ class Shards:
             bytes_held=sum(shard.bytes_held for shard in shards),
         )
 
+    async def _loaded(self, key: Key, slot: _Slot, tasks: asyncio.TaskGroup) -> None:
+        """Wait for the one load of a shard; nobody who stops waiting stops it."""
+        task = slot.loading
+        if task is None or task.done():
+            loading = self._load_into(key, slot)
+            task = slot.loading = tasks.create_task(loading, name="shard-load")
+        await asyncio.wait([task])
+        if task.cancelled():
+            return  # `run` ends; who is still there loads it without.
+        error = task.result()
+        if error is not None:
+            raise error
+
+    async def _load_into(self, key: Key, slot: _Slot) -> Exception | None:
+        try:
+            async with self._loads:
+                await self._fill(key, slot)
+        except _FAULTS as error:
+            return error
+        finally:
+            slot.loading = None
+        return None
+
+    async def _up_to_date(self, key: Key, slot: _Slot) -> OpenShard | None:
+        """Return a slot's shard after what was written last; None to load it first."""
+        if slot.open is None:
+            if self._tasks is not None:
+                return None
+            await self._fill(key, slot)
+        head = await self._store.head(key[0])
+        if slot.open is not None and head.is_ahead_of(slot.open.shard.head):
+            await self._catch_up(key[0], slot)
+        return slot.open
+
+    async def _fill(self, key: Key, slot: _Slot) -> None:
+        slot.open = OpenShard(await self._load(*key))
+        if slot.open.shard.head.seq:
+            self._evict(key)
+        else:
+            # Nothing was ever stored there: names that callers make up must not push
+            # the shards of others out.
+            self._slots.pop(key, None)
+
     async def _load(self, ns: Namespace, space: str) -> Shard:
         shard = Shard(space, analyser=self._analyser, vectors=self._options.vectors)
         while True:
@@ -164,7 +226,7 @@ class Shards:
         while more:
             changes = await self._store.changes(ns, shard.head, limit=LOAD_ROWS)
             if changes.stale:
-                slot.open = OpenShard(await self._load(ns, shard.space))
+                slot.open = None
                 return
             try:
                 if len(changes.rows) + len(changes.gone) <= INLINE_ROWS_MAX:
@@ -185,7 +247,7 @@ class Shards:
             if held <= self._options.bytes_max:
                 return
             slot = self._slots[key]
-            if key == used or slot.lock.locked():
+            if key == used or slot.lock.locked() or slot.loading is not None:
                 continue
             if slot.open is not None:
                 held -= slot.open.shard.bytes_held
