@@ -20,7 +20,12 @@ _STATM = Path("/proc/self/statm")
 def leftovers(settings: Settings, clock: Clock) -> Leftovers:
     """Return who removes what cut-off work left in the home folder."""
     home = settings.home_folder
-    places = ((home / TEMPORARY_FOLDER, "*"), (home, ".doctor-*"))
+    places = (
+        (home / TEMPORARY_FOLDER, "*"),
+        (home, ".doctor-*"),
+        (home, "*.bak.*partial"),  # copies before migrations that were cut off
+        (home / "ledger", "*.bak.*partial"),
+    )
     return Leftovers(places, clock=clock)
 
 

@@ -5,12 +5,14 @@ write-ahead log (old page versions), the gaps inside pages (``cortex.storage.pag
 and the automatic backup from before a migration. ``Eraser`` clears all three.
 """
 
+import glob
 import os
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cortex.storage.connections import UnitConnection, close, open_writer
+from cortex.storage.copies import remove_abandoned
 from cortex.storage.options import DatabaseOptions
 from cortex.storage.pages import HEADER_BYTES, Layout, is_dirty, wiped
 
@@ -98,8 +100,10 @@ class Eraser:
         return True
 
     def delete_backups(self) -> None:
-        """Delete the automatic copies made before migrations."""
-        for copy in self._path.parent.glob(f"{self._path.name}.before-*.bak"):
+        """Delete the automatic copies made before migrations, half-written ones too."""
+        name = glob.escape(self._path.name)
+        remove_abandoned(self._path.parent, f"{name}.before-*.bak")
+        for copy in self._path.parent.glob(f"{name}.before-*.bak"):
             copy.unlink(missing_ok=True)
 
     def _wipe_pages(self, numbers: Sequence[int]) -> None:

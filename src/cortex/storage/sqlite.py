@@ -1,7 +1,6 @@
 """One SQLite file: durable group-committed writes and snapshot reads, from asyncio."""
 
 import asyncio
-import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,8 +14,8 @@ from cortex.storage.connections import (
     UnitConnection,
     close,
     open_reader,
-    sync_directory,
 )
+from cortex.storage.copies import copy_whole
 from cortex.storage.erasure import Eraser
 from cortex.storage.errors import (
     STORAGE_BUSY_RETRY_SECONDS,
@@ -223,7 +222,8 @@ class Database:
         """Write a consistent copy to ``target`` while reads and writes go on.
 
         The copy appears whole or not at all, is readable by its owner only, and
-        holds no deleted content. An existing file is replaced.
+        holds no deleted content. An existing file is replaced; of copies made at
+        once to one place the last one stays.
 
         Raises:
             StorageFull: no room for the copy.
@@ -264,7 +264,7 @@ class Database:
         if not schema.is_empty(connection):
             stamp = f"{now:.0f}"
             name = f"{self.path.name}.before-{stamp}.bak"
-            _copy(connection, self.path.with_name(name))
+            copy_whole(connection, self.path.with_name(name))
         schema.apply(connection, missing, now=now)
 
     def _copy_from_reader(self, target: Path) -> None:
@@ -273,7 +273,7 @@ class Database:
             try:
                 # VACUUM counts as a write for query_only; it only writes the copy.
                 connection.execute("PRAGMA query_only = OFF")
-                _copy(connection, target)
+                copy_whole(connection, target)
             finally:
                 close(connection)
         except (sqlite3.Error, OSError) as error:
@@ -282,21 +282,6 @@ class Database:
 
 def _select_one(connection: Connection) -> None:
     connection.execute("SELECT 1").fetchone()
-
-
-def _copy(connection: Connection, target: Path) -> None:
-    """Write a compact copy under a temporary name, sync it, give it its name."""
-    partial = target.with_name(target.name + ".partial")
-    partial.unlink(missing_ok=True)
-    descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
-    try:
-        connection.execute("VACUUM INTO ?", (str(partial),))
-        os.fsync(descriptor)
-        partial.replace(target)
-        sync_directory(target.parent)
-    finally:
-        os.close(descriptor)
-        partial.unlink(missing_ok=True)
 
 
 def _size(path: Path) -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import fcntl
 import stat
 import threading
 from collections.abc import Callable
@@ -272,6 +273,47 @@ async def test_backup_while_writing(database: Database, path: Path) -> None:
     assert len(await restored.read(texts)) == 200
     await restored.close()
     assert not list(path.parent.glob("*.partial"))
+
+
+async def test_copies_made_at_once_to_one_place_are_each_whole(
+    database: Database, path: Path
+) -> None:
+    await database.write(add("x" * 500_000))
+    copy = path.with_name("copy.db")
+    await asyncio.gather(*(database.backup(copy) for _ in range(6)))
+    restored = Database(copy, clock=ManualClock())
+    await restored.open()
+    assert len(await restored.read(texts)) == 1
+    await restored.close()
+    assert not list(path.parent.glob("*partial"))
+    assert copy.stat().st_mode & 0o777 == 0o600
+
+
+async def test_what_a_crash_left_of_a_copy_is_removed_by_the_next(
+    database: Database, path: Path
+) -> None:
+    copy = path.with_name("copy[1].db")
+    left = (copy.name, f"{copy.name}.k3j_2x9a")
+    abandoned = [path.with_name(f"{name}.partial") for name in left]
+    others = path.with_name("copy1.db.k3j_2x9a.partial")
+    busy = path.with_name(f"{copy.name}.in_work_.partial")
+    for one in (*abandoned, others, busy):
+        one.write_bytes(b"half")
+    with busy.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        await database.backup(copy)
+        assert set(path.parent.glob("*partial")) == {others, busy}
+    await database.backup(copy)
+    assert set(path.parent.glob("*partial")) == {others}
+
+
+async def test_forgetting_reaches_half_a_copy_from_before_a_migration(
+    database: Database, path: Path
+) -> None:
+    for name in ("before-1.bak.partial", "before-2.bak.k3j_2x9a.partial"):
+        path.with_name(f"{path.name}.{name}").write_bytes(b"what is to be forgotten")
+    await database.scrub()
+    assert not list(path.parent.glob("*partial"))
 
 
 async def test_ping_asks_reader_and_writer(database: Database) -> None:
