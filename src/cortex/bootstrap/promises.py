@@ -10,7 +10,7 @@ from cortex.bootstrap.energy import EnergyRoom
 from cortex.bootstrap.stores import Stores
 from cortex.bootstrap.tools import Tools
 from cortex.foundation.canonical import JsonValue
-from cortex.foundation.errors import CortexError, ValidationError
+from cortex.foundation.errors import CortexError
 from cortex.foundation.lifecycle import Component
 from cortex.operations.alerts.engine import Alerts
 from cortex.operations.alerts.model import Evaluation
@@ -27,8 +27,8 @@ from cortex.operations.slo.controller import (
     burn_rules,
 )
 from cortex.operations.slo.defaults import default_objectives
+from cortex.operations.slo.files import read_objectives
 from cortex.operations.slo.history import HistoryCounters
-from cortex.operations.slo.loader import parse_objectives
 from cortex.operations.slo.model import Counts, Kind, Objective
 from cortex.operations.slo.report import SloState
 from cortex.operations.slo.tally import Tally
@@ -157,17 +157,10 @@ def objectives(settings: Settings) -> tuple[Objective, ...]:
     """Return what is promised.
 
     Raises:
-        ValidationError: the file cannot be read, or says what cannot be meant.
+        SloInvalid: the file cannot be read, or says what cannot be meant.
     """
     path = settings.slo_file
-    if path is None:
-        return default_objectives()
-    try:
-        text = path.expanduser().read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        message = f"the file of objectives {path} cannot be read: {error}"
-        raise ValidationError(message, field="slo_file") from error
-    return parse_objectives(text)
+    return default_objectives() if path is None else read_objectives(path)
 
 
 def _told(tally: Tally) -> dict[str, tuple[float, float]]:

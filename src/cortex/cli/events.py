@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cortex.cli.command import Server, command
+from cortex.cli.command import Server, command, fail
 from cortex.cli.exits import Exit
 from cortex.cli.printing import moment, print_json, print_table, say
 from cortex.cli.tokens import seconds_of
@@ -98,6 +98,8 @@ def retry(
 ) -> None:
     """Offer dead letters to their subscribers once more; 1 when one stays.
 
+    One that is named and not there is exit code 4.
+
     Example: cortex events retry --subscriber ledger
     """
     with server.connect() as client:
@@ -108,6 +110,9 @@ def retry(
         print(f"{told['delivered']} delivered, {told['failed']} stay")
     if told["failed"]:
         raise typer.Exit(Exit.FAILURE)
+    if (event_id or subscriber) and not told["delivered"]:
+        fail("no such dead letter. `cortex events dead-letters` shows all.")
+        raise typer.Exit(Exit.NOT_FOUND)
 
 
 def build() -> typer.Typer:

@@ -105,9 +105,9 @@ def validate(
 
     Example: cortex slo validate .slo.yml
     """
-    from cortex.operations.slo.loader import parse_objectives
+    from cortex.operations.slo.files import read_objectives
 
-    found = parse_objectives(file.read_text(encoding="utf-8"))
+    found = read_objectives(file)
     if as_json:
         print_json(found)
         return
@@ -129,10 +129,10 @@ def rules(
     Example: cortex slo rules --file .slo.yml > cortex-rules.yml
     """
     from cortex.operations.rules_file import rules_file, rules_yaml
-    from cortex.operations.slo.loader import parse_objectives
+    from cortex.operations.slo.defaults import default_objectives
+    from cortex.operations.slo.files import read_objectives
 
-    text = "" if file is None else file.read_text(encoding="utf-8")
-    found = parse_objectives(text)
+    found = default_objectives() if file is None else read_objectives(file)
     if as_json:
         print_json(rules_file(found))
     else:

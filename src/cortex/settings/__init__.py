@@ -252,6 +252,12 @@ class Settings(BaseSettings):
         """Let files write tokens as a table."""
         return json.dumps(value) if isinstance(value, dict) else value
 
+    @field_validator("slo_file", mode="before")
+    @classmethod
+    def _no_file(cls, value: object) -> object:
+        """Let an empty variable mean none, not the current folder."""
+        return None if value == "" else value
+
     @field_validator("trusted_proxies", mode="before")
     @classmethod
     def _proxies_by_commas(cls, value: object) -> object:

@@ -154,3 +154,15 @@ def test_a_budget_is_the_share_of_bad_requests_it_allows() -> None:
     over = budget_of(promise, Counts(10_000, 20))
     assert (over.kept, over.remaining) == (False, 0.0)
     assert budget_of(promise, Counts()).remaining == 1.0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "slo:\n  memory: {p95_ms: 100}\n  memory: {p95_ms: 200}\n",
+        "slo:\n  memory:\n    p95_ms: 100\n    p95_ms: 200\n",
+    ],
+)
+def test_a_key_written_twice_is_refused_by_its_line(text: str) -> None:
+    with pytest.raises(SloInvalid, match=r"line \d names '\w+' again"):
+        parse_objectives(text)

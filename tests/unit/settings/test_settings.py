@@ -88,6 +88,9 @@ def test_tokens_may_be_a_table_of_the_file(clean):
         ("CORTEX_OPENAI__BASE", "x", "openai.base"),
         ("CORTEX_FS_ROOTS", "{", "fs_roots"),
         ("CORTEX_LOG_LEVEL", "loud", "log_level"),
+        ("CORTEX_TRACE__OTLP_ENDPOINT", "localhost:4318", "trace.otlp_endpoint"),
+        ("CORTEX_TRACE__OTLP_ENDPOINT", "http://[bad", "http://127.0.0.1:4318"),
+        ("CORTEX_TRACE__OTLP_ENDPOINT", "http://host:99999", "trace.otlp_endpoint"),
         ("CORTEX_SECRETS_DIR", "/nowhere/at/all", "/nowhere/at/all"),
     ],
 )
@@ -112,6 +115,11 @@ def test_a_wrong_file_is_told(clean, text, told):
     with pytest.raises(ConfigurationError) as refused:
         load().settings.check()
     assert told in str(refused.value)
+
+
+def test_an_empty_variable_names_no_file_of_objectives(monkeypatch):
+    monkeypatch.setenv("CORTEX_SLO_FILE", "")
+    assert settings().slo_file is None
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,34 @@ _DAYS = {"d": 1, "w": 7}
 Document: TypeAlias = Mapping[str, Any]
 
 
+class _Twice(Exception):
+    """A key that a mapping has already; YAML itself lets the last one win unsaid."""
+
+    def __init__(self, key: str, line: int) -> None:
+        super().__init__(key)
+        self.key = key
+        self.line = line
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads plain data, and no key twice."""
+
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        """Return a mapping.
+
+        Raises:
+            _Twice: it names a key twice.
+        """
+        node = super().compose_mapping_node(anchor)
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise _Twice(key.value, key.start_mark.line + 1)
+                seen.add(key.value)
+        return node
+
+
 def parse_objectives(text: str) -> tuple[Objective, ...]:
     """Return the defaults with what the text says, by name.
 
@@ -77,7 +105,9 @@ def parse_objectives(text: str) -> tuple[Objective, ...]:
     if len(text) > FILE_CHARACTERS_MAX:
         raise _wrong("", f"is longer than {FILE_CHARACTERS_MAX} characters")
     try:
-        documents = [d for d in yaml.safe_load_all(text) if d is not None]
+        documents = [d for d in yaml.load_all(text, _Loader) if d is not None]
+    except _Twice as error:
+        raise _wrong(f"line {error.line}", f"names {error.key!r} again") from None
     except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
         line = f"line {where.line + 1}" if where is not None else ""

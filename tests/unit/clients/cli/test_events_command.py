@@ -28,6 +28,18 @@ def test_a_letter_that_stays_fails_the_command(cortex: Any, server: Any, reply: 
     assert json.loads(failed.stdout)["failed"] == 1
 
 
+def test_a_letter_that_is_not_there_fails_the_command(
+    cortex: Any, server: Any, reply: Any
+):
+    none = {"delivered": 0, "failed": 0, "results": []}
+    server.then(reply(200, none), reply(200, none), reply(200, none))
+    assert cortex("events", "retry", "e9").exit_code == 4
+    failed = cortex("events", "retry", "--subscriber", "leger")
+    assert failed.exit_code == 4
+    assert "no such dead letter" in failed.stderr
+    assert cortex("events", "retry").exit_code == 0
+
+
 def test_past_events_are_shown_with_where_to_go_on(
     cortex: Any, server: Any, reply: Any
 ):

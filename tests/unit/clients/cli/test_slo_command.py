@@ -100,6 +100,22 @@ def test_a_file_is_read_without_a_server(cortex: Any, tmp_path: Path):
     assert "slo.memory.p95_ms" in refused.stderr
 
 
+@pytest.mark.parametrize("asked", [("validate",), ("rules", "--file")])
+@pytest.mark.parametrize(
+    ("content", "said"), [(b"\xaa\xff\x00", "UTF-8"), (None, "No such file")]
+)
+def test_a_file_that_cannot_be_read_is_told_in_one_line(
+    cortex: Any, tmp_path: Path, asked: tuple[str, ...], content: Any, said: str
+):
+    file = tmp_path / "promises.yml"
+    if content is not None:
+        file.write_bytes(content)
+    done = cortex("slo", *asked, str(file))
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert "promises.yml" in done.stderr.replace("\n", "")
+
+
 def test_rules_come_as_yaml_for_the_file_given(cortex: Any, tmp_path: Path):
     file = tmp_path / ".slo.yml"
     file.write_text("slo: {/memory/search: {error_rate: 0.01}}")
