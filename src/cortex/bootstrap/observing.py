@@ -4,6 +4,7 @@ import asyncio
 import os
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from random import Random  # noqa: TID251  this is the composition root
 
 import httpx
@@ -26,8 +27,11 @@ from cortex.telemetry.history.sampler import Sampler
 from cortex.telemetry.host import HostCollector, LoopLag
 from cortex.telemetry.log_files import LogFiles
 from cortex.telemetry.log_search import LogSearch
-from cortex.telemetry.observations import Export, Observations
+from cortex.telemetry.logs import Logger
+from cortex.telemetry.metrics import Metrics
+from cortex.telemetry.observations import Observations
 from cortex.telemetry.sentry import Origin, SentrySender, Told
+from cortex.telemetry.tracing.export import ExportQueue
 from cortex.telemetry.tracing.model import Attribute
 from cortex.telemetry.tracing.otlp import OtlpExporter
 from cortex.telemetry.tracing.sampling import Sampling
@@ -40,10 +44,10 @@ LOGS_FOLDER = "logs"
 MEGABYTE = 1_000_000
 
 EXPORT_SECONDS_MAX = 5.0
-"""A collector that takes longer costs the traces it was sent, nobody else."""
+"""How long a collector may take for a whole answer; it gets the same again later."""
 
-LAST_ERRORS_SECONDS = 2.0
-"""How long a stop waits for the last errors to be sent."""
+LAST_SECONDS = 2.0
+"""How long a stop waits for the last errors, and the last traces, to be sent."""
 
 LOG_SECONDS = 0.05
 """How long a line may wait for others: what kill -9 costs of standard error."""
@@ -104,6 +108,7 @@ class Observing:
         self.observed = Observed(self.history, traces, errors, clock, logs)
         self._http = httpx.AsyncClient(timeout=EXPORT_SECONDS_MAX)
         self._sentry = self._sender(settings)
+        self._exports = self._queue(settings)
         self._observations = Observations(
             tools.tracer,
             tools.errors,
@@ -111,7 +116,7 @@ class Observing:
             errors,
             clock,
             tools.metrics,
-            self._export(settings),
+            None if self._exports is None else self._exports.offer,
             None if self._sentry is None else self._sentry.offer,
         )
         self._lag = LoopLag(clock, tools.metrics.loop_lag.observe)
@@ -130,7 +135,8 @@ class Observing:
             opened("log-lines", self._gather, self._write_at_once),
             *self._log_files(),
             opened("observations", self._open, self._database.close),
-            opened("trace-export", _nothing, self._http.aclose),
+            opened("senders", _nothing, self._http.aclose),
+            opened("last-traces", _nothing, self._export_last),
             opened("last-errors", _nothing, self._send_last),
             opened("last-observations", _nothing, self._flush),
             self._loop("metrics-history", self._sampler.run),
@@ -140,7 +146,7 @@ class Observing:
             *self._reporting(),
         )
 
-    def _export(self, settings: Settings) -> Export | None:
+    def _queue(self, settings: Settings) -> ExportQueue | None:
         """Return what sends kept traces to a collector; None where none is named."""
         endpoint = settings.trace.otlp_endpoint
         if not endpoint:
@@ -151,14 +157,15 @@ class Observing:
             "service.instance.id": str(os.getpid()),
             "cortex.brand": settings.brand,
         }
-        return OtlpExporter(endpoint, resource, self._post).send
+        exporter = OtlpExporter(endpoint, resource, self._post)
+        told = _Exported(self._tools.metrics, self._tools.log, exporter.url)
+        return ExportQueue(exporter, told, self._tools.clock)
 
-    async def _post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
-        try:
-            answer = await self._http.post(url, content=body, headers=headers)
-        except httpx.HTTPError as error:
-            raise ConnectionError(type(error).__name__) from error
-        return answer.status_code
+    async def _post(
+        self, url: str, body: bytes, headers: Mapping[str, str]
+    ) -> tuple[int, str]:
+        told = await self._tell(url, body, headers)
+        return told.status, told.headers.get("retry-after", "")
 
     def _sender(self, settings: Settings) -> SentrySender | None:
         """Return what sends errors to Sentry; None where no project is named."""
@@ -182,17 +189,30 @@ class Observing:
             raise ConnectionError(type(error).__name__) from error
 
     def _reporting(self) -> tuple[Component, ...]:
-        sender = self._sentry
-        return () if sender is None else (self._loop("error-report", sender.run),)
+        senders = {"error-report": self._sentry, "trace-export": self._exports}
+        return tuple(
+            self._loop(name, sender.run)
+            for name, sender in senders.items()
+            if sender is not None
+        )
 
     async def _send_last(self) -> None:
         if self._sentry is None:
             return
         try:
-            async with asyncio.timeout(LAST_ERRORS_SECONDS):
+            async with asyncio.timeout(LAST_SECONDS):
                 await self._sentry.flush()
         except TimeoutError:
             self._tools.log.warning("errors not sent", to="sentry")
+
+    async def _export_last(self) -> None:
+        if self._exports is None:
+            return
+        try:
+            async with asyncio.timeout(LAST_SECONDS):
+                await self._exports.flush()
+        except TimeoutError:
+            self._tools.log.warning("traces not sent", to="collector")
 
     def _log_files(self) -> tuple[Component, ...]:
         files = self._tools.log_files
@@ -233,6 +253,24 @@ class Observing:
             await self._database.open()
         except CortexError as error:
             self._tools.log.warning("no history", file=FILE, reason=str(error))
+
+
+@dataclass(frozen=True, slots=True)
+class _Exported:
+    """Counts and tells how the export of traces goes."""
+
+    metrics: Metrics
+    log: Logger
+    url: str
+
+    def spans(self, outcome: str, count: int) -> None:
+        self.metrics.spans_exported.labels(outcome).inc(count)
+
+    def trouble(self, reason: str) -> None:
+        if reason:
+            self.log.warning("traces not sent", to=self.url, reason=reason)
+        else:
+            self.log.info("traces sent again", to=self.url)
 
 
 def _run_of(fleet: Fleet | None, now: float) -> Run:

@@ -25,6 +25,7 @@ from cortex.settings import Environment, Settings, load_with_secrets
 from cortex.storage.sqlite import Database
 from cortex.telemetry.dsn import parse_dsn
 from cortex.telemetry.sentry import Origin, headers
+from cortex.telemetry.tracing.otlp import PATH as OTLP_PATH
 from cortex_client import CortexClientSync
 from cortex_client.errors import ConnectionError as NoAnswer
 from cortex_client.errors import CortexError as ClientError
@@ -76,6 +77,8 @@ def examine(url: str | None) -> list[Finding]:
     findings += [check() for check in checks]
     if settings.sentry_dsn is not None:
         findings.append(check_sentry(settings.sentry_dsn.get_secret_value()))
+    if settings.trace.otlp_endpoint:
+        findings.append(check_collector(settings.trace.otlp_endpoint))
     return findings
 
 
@@ -235,6 +238,21 @@ def check_sentry(dsn: str) -> Finding:
         return Finding("sentry", "ok", f"{project.url} takes errors")
     detail = f"{project.url} answers {answer.status_code}: is the key the project's?"
     return Finding("sentry", "warn", detail, hint)
+
+
+def check_collector(endpoint: str) -> Finding:
+    """Does the OpenTelemetry collector take traces? An empty request makes none."""
+    hint = "Traces are kept here all the same: cortex perf spans."
+    url = endpoint.rstrip("/") + OTLP_PATH
+    try:
+        answer = httpx.post(url, json={}, timeout=ANSWER_SECONDS_MAX)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        detail = f"cannot reach {url}: {error or type(error).__name__}"
+        return Finding("trace export", "warn", detail, hint)
+    if answer.is_success:
+        return Finding("trace export", "ok", f"{url} takes traces")
+    detail = f"{url} answers {answer.status_code}: is it OTLP over HTTP, with JSON?"
+    return Finding("trace export", "warn", detail, hint)
 
 
 def collector_plan() -> str:

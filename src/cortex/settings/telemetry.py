@@ -1,6 +1,8 @@
 """Settings of what is observed."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class Trace(BaseModel):
@@ -29,3 +31,20 @@ class Trace(BaseModel):
         le=100_000,
         description="Megabytes of log lines kept in HOME/logs; 0 keeps none.",
     )
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _an_address(cls, value: str) -> str:
+        """Refuse what could never be sent to: traces would vanish without a word."""
+        value = value.strip()
+        if not value:
+            return value
+        message = "must be like http://127.0.0.1:4318"
+        try:
+            parts = urlsplit(value)
+            has_place = bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            raise ValueError(message) from None
+        if parts.scheme not in {"http", "https"} or not has_place or parts.query:
+            raise ValueError(message)
+        return value

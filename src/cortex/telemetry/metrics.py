@@ -173,6 +173,12 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        self.spans_exported = Counter(
+            "cortex_spans_exported",
+            "Spans of kept traces for a collector, by outcome (sent or dropped)",
+            ("outcome",),
+            registry=self.registry,
+        )
         self.traces_kept = Counter(
             "cortex_traces_kept",
             "Traces kept, by reason (error, slow, caller or ratio)",

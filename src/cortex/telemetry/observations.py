@@ -1,6 +1,6 @@
 """Carries kept traces and collected errors from memory to their stores."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cortex.foundation.clock import Clock
@@ -17,8 +17,8 @@ GATHER_SECONDS = 10.0
 """How long traces of ordinary requests wait for company: a commit costs as much CPU as
 a dozen traces."""
 
-Export = Callable[[Sequence[TraceRecord]], Awaitable[None]]
-"""Sends kept traces elsewhere; must not raise for what lies there."""
+Export = Callable[[Sequence[TraceRecord]], None]
+"""Sends kept traces elsewhere; takes them without waiting."""
 
 Report = Callable[[Sequence[ErrorGroup]], None]
 """Tells of errors elsewhere; takes them without waiting."""
@@ -58,9 +58,9 @@ class Observations:
         for trace in traces:
             self.metrics.traces_kept.labels(trace.reason.value).inc()
         if traces:
-            await self.traces.keep(traces)
             if self.export is not None:
-                await self.export(traces)
+                self.export(traces)
+            await self.traces.keep(traces)
 
     async def _flush_errors(self) -> None:
         groups = self.collector.take()

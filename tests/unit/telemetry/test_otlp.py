@@ -13,6 +13,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from cortex.telemetry import tracing
+from cortex.telemetry.tracing import export
+from cortex.telemetry.tracing.export import Answer, ExportQueue, Outcome
 from cortex.telemetry.tracing.otlp import OtlpExporter, document
 from cortex.telemetry.tracing.sampling import Sampling
 from cortex.telemetry.tracing.tracer import Tracer
@@ -87,27 +89,137 @@ async def collector():
     await server.wait_closed()
 
 
-async def test_traces_arrive_or_are_counted_as_dropped(collector):
+def posting(client):
+    async def post(where, body, headers):
+        try:
+            answer = await client.post(where, content=body, headers=headers)
+        except httpx.HTTPError as error:
+            raise ConnectionError(type(error).__name__) from error
+        return answer.status_code, answer.headers.get("retry-after", "")
+
+    return post
+
+
+async def test_traces_arrive_or_it_is_known_why_not(collector):
     url, taken, statuses = collector
     async with httpx.AsyncClient() as client:
-
-        async def post(where, body, headers):
-            try:
-                return (
-                    await client.post(where, content=body, headers=headers)
-                ).status_code
-            except httpx.HTTPError as error:
-                raise ConnectionError from error
-
-        exporter = OtlpExporter(f"{url}/", RESOURCE, post)
-        await exporter.send(kept())
-        assert (exporter.sent, exporter.dropped) == (2, 0)
+        exporter = OtlpExporter(f"{url}/", RESOURCE, posting(client))
+        assert (await exporter.send(kept())).outcome is Outcome.SENT
         path, kind, body = taken[0]
         assert (path, kind) == ("/v1/traces", "application/json")
         assert len(read(body)[1]) == 2
-        statuses.append(503)
-        await exporter.send(kept())
-        assert (exporter.sent, exporter.dropped) == (2, 2)
-        gone = OtlpExporter("http://127.0.0.1:9", RESOURCE, post)
-        await gone.send(kept())
-        assert gone.dropped == 2
+        for status, outcome in ((503, Outcome.LATER), (404, Outcome.REFUSED)):
+            statuses.append(status)
+            answer = await exporter.send(kept())
+            assert answer.outcome is outcome
+            assert str(status) in answer.reason
+        gone = OtlpExporter("http://127.0.0.1:9", RESOURCE, posting(client))
+        answer = await gone.send(kept())
+        assert (answer.outcome, answer.reason) == (
+            Outcome.LATER,
+            "no answer: ConnectError",
+        )
+
+
+class Scripted:
+    """A collector that answers as told, and what the operator hears of it."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self.answers = list(answers)
+        self.taken: list[str] = []
+        self.counts: dict[str, int] = {}
+        self.troubles: list[str] = []
+
+    async def send(self, traces):
+        answer = self.answers.pop(0) if self.answers else Answer(Outcome.SENT)
+        if answer.outcome is Outcome.SENT:
+            self.taken += [trace.top.name for trace in traces]
+        return answer
+
+    def spans(self, outcome, count):
+        self.counts[outcome] = self.counts.get(outcome, 0) + count
+
+    def trouble(self, reason):
+        self.troubles.append(reason)
+
+
+def named(*names: str):
+    clock = ManualClock(1_700_000_000.0)
+    tracer = Tracer(clock, random.Random(2).getrandbits, Sampling(ratio=1.0))
+    for name in names:
+        with tracer.root(name):
+            pass
+    return tracer.take()
+
+
+async def test_what_a_collector_cannot_take_now_it_gets_later_in_order():
+    away = Answer(Outcome.LATER, "no answer: ConnectError", retry_after=7)
+    collector, clock = Scripted(away, away), ManualClock()
+    queue = ExportQueue(collector, collector, clock)
+    queue.offer(named("a", "b"))
+    await queue.flush()
+    queue.offer(named("c"))
+    await queue.flush()  # too early
+    clock.advance(6.9)
+    await queue.flush()
+    assert len(collector.answers) == 1
+    clock.advance(0.2)
+    await queue.flush()
+    clock.advance(7)
+    await queue.flush()
+    assert collector.taken == ["a", "b", "c"]
+    assert collector.counts == {"sent": 3}
+    assert collector.troubles == ["no answer: ConnectError", ""]
+
+
+async def test_what_a_collector_refuses_is_dropped_and_told_once():
+    no = Answer(Outcome.REFUSED, "answers 404")
+    collector = Scripted(no, no)
+    queue = ExportQueue(collector, collector, ManualClock())
+    for name in "abc":
+        queue.offer(named(name))
+        await queue.flush()
+    assert collector.taken == ["c"]
+    assert collector.counts == {"dropped": 2, "sent": 1}
+    assert collector.troubles == ["answers 404", ""]
+
+
+async def test_few_wait_for_a_collector_that_is_away(monkeypatch):
+    monkeypatch.setattr(export, "SPANS_WAITING_MAX", 3)
+    collector = Scripted(Answer(Outcome.LATER, "answers 503"))
+    queue = ExportQueue(collector, collector, ManualClock())
+    queue.offer(named("a", "b"))
+    await queue.flush()
+    queue.offer(named("c", "d", "e"))
+    assert collector.counts == {"dropped": 2}
+
+
+async def test_large_batches_are_sent_in_parts(monkeypatch):
+    monkeypatch.setattr(export, "SPANS_AT_ONCE_MAX", 2)
+    refuses = Answer(Outcome.REFUSED, "answers 413")
+    collector = Scripted(Answer(Outcome.SENT), refuses)
+    queue = ExportQueue(collector, collector, ManualClock())
+    queue.offer(named(*"abcde"))
+    await queue.flush()
+    assert collector.taken == ["a", "b", "e"]
+
+
+async def test_a_stop_in_the_middle_leaves_them_for_the_last_try():
+    begun = asyncio.Event()
+
+    class Slow(Scripted):
+        async def send(self, traces):
+            if not begun.is_set():
+                begun.set()
+                await asyncio.Event().wait()
+            return await super().send(traces)
+
+    collector = Slow()
+    queue = ExportQueue(collector, collector, ManualClock())
+    queue.offer(named("a"))
+    sending = asyncio.create_task(queue.flush())
+    await begun.wait()
+    sending.cancel()
+    await asyncio.wait([sending])
+    await queue.flush()
+    assert collector.taken == ["a"]

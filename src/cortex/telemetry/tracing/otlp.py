@@ -1,15 +1,16 @@
 """Kept traces to an OpenTelemetry collector: OTLP over HTTP, as JSON.
 
 OTLP 1.3, section "JSON Protobuf Encoding": ids are hexadecimal, 64-bit integers are
-strings. Sent in the background; what cannot be sent is dropped and counted, and no
-request ever waits for it.
+strings. Which answers mean *later* is as "OTLP/HTTP Response" there says.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from http import HTTPStatus
 
 import orjson
 
 from cortex.foundation.canonical import JsonValue
+from cortex.telemetry.tracing.export import Answer, Outcome
 from cortex.telemetry.tracing.model import Attribute, SpanRecord, TraceRecord
 
 PATH = "/v1/traces"
@@ -18,9 +19,18 @@ SCOPE = "cortex.telemetry"
 _KIND_INTERNAL = 1
 _KIND_SERVER = 2
 _STATUS_ERROR = 2
+_LATER = frozenset(
+    {
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.BAD_GATEWAY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.GATEWAY_TIMEOUT,
+    }
+)
 
-Post = Callable[[str, bytes, Mapping[str, str]], Awaitable[int]]
-"""Sends bytes to an address with headers; returns the status of the answer."""
+Post = Callable[[str, bytes, Mapping[str, str]], Awaitable[tuple[int, str]]]
+"""Sends bytes to an address with headers; returns the status of the answer and its
+``Retry-After``. ``OSError`` when none comes in time."""
 
 
 class OtlpExporter:
@@ -30,25 +40,27 @@ class OtlpExporter:
         self, endpoint: str, resource: Mapping[str, Attribute], post: Post
     ) -> None:
         """Take where to, what this server is called, and what sends."""
-        self._url = endpoint.rstrip("/") + PATH
+        self.url = endpoint.rstrip("/") + PATH
         self._resource = dict(resource)
         self._post = post
-        self.sent = 0
-        self.dropped = 0
 
-    async def send(self, traces: Sequence[TraceRecord]) -> None:
-        """Send traces; a collector that does not take them costs them."""
+    async def send(self, traces: Sequence[TraceRecord]) -> Answer:
+        """Send traces; return whether the collector has them."""
         body = orjson.dumps(document(traces, self._resource))
         headers = {"Content-Type": "application/json"}
         try:
-            status = await self._post(self._url, body, headers)
-        except OSError:
-            status = 0
-        spans = sum(len(trace.spans) for trace in traces)
+            status, retry_after = await self._post(self.url, body, headers)
+        except OSError as error:
+            return Answer(
+                Outcome.LATER, f"no answer: {str(error) or type(error).__name__}"
+            )
         if status // 100 == 2:  # noqa: PLR2004 - the class of good answers
-            self.sent += spans
-        else:
-            self.dropped += spans
+            return Answer(Outcome.SENT)
+        reason = f"answers {status}"
+        if status in _LATER:
+            seconds = float(retry_after) if retry_after.isdecimal() else 0.0
+            return Answer(Outcome.LATER, reason, seconds)
+        return Answer(Outcome.REFUSED, reason)
 
 
 def document(

@@ -188,3 +188,25 @@ def test_nothing_is_cut_off_in_a_pipe(cortex: Any):
     assert "CORTEX_TLS__CLIENT_AUTHORITIES" in told
     assert "CORTEX_QUOTAS__TOKENS" in told
     assert "CORTEX_TRACE__OTLP_ENDPOINT" in told
+
+
+@pytest.mark.parametrize(
+    ("status", "found", "told"), [(200, "ok", "takes traces"), (404, "warn", "404")]
+)
+def test_a_collector_is_asked_with_an_empty_request(
+    doctor: Any, server: Any, reply: Any, status: int, found: str, told: str
+):
+    server.usual = lambda _: reply(status, {})
+    code, checks = doctor(
+        CORTEX_PORT=free_port(), CORTEX_TRACE__OTLP_ENDPOINT=server.url
+    )
+    assert (code, checks["trace export"]["status"]) == (0, found)
+    assert told in checks["trace export"]["detail"]
+    (seen,) = [one for one in server.seen if one.path == "/v1/traces"]
+    assert json.loads(seen.raw) == {}
+
+
+def test_a_collector_that_is_away_is_a_warning(doctor: Any):
+    address = f"http://127.0.0.1:{free_port()}"
+    code, checks = doctor(CORTEX_PORT=free_port(), CORTEX_TRACE__OTLP_ENDPOINT=address)
+    assert (code, checks["trace export"]["status"]) == (0, "warn")
