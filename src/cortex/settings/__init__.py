@@ -35,6 +35,7 @@ from cortex.settings.choices import (
     Environment,
     LogLevel,
     OpenAI,
+    OptionalFile,
     VectorBackend,
 )
 from cortex.settings.described import NESTED, PREFIX, Described, described
@@ -205,9 +206,8 @@ class Settings(BaseSettings):
     issuers: dict[str, IssuerSettings] = Field(
         default_factory=dict, description="OpenID Connect issuers let in, by name."
     )
-    slo_file: Path | None = Field(
-        None,
-        description="Objectives, .slo.yml or OpenSLO; the built-in ones without.",
+    slo_file: OptionalFile = Field(
+        None, description="Objectives, .slo.yml or OpenSLO; built-in ones without."
     )
     tls: Tls = Field(default_factory=Tls, description="HTTPS and client certificates.")
     public_url: str = Field(
@@ -251,12 +251,6 @@ class Settings(BaseSettings):
     def _tokens_as_text(cls, value: object) -> object:
         """Let files write tokens as a table."""
         return json.dumps(value) if isinstance(value, dict) else value
-
-    @field_validator("slo_file", mode="before")
-    @classmethod
-    def _no_file(cls, value: object) -> object:
-        """Let an empty variable mean none, not the current folder."""
-        return None if value == "" else value
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod

@@ -1,8 +1,18 @@
 """What some settings can be, and the endpoint of a remote model."""
 
 from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+
+
+def _named(value: object) -> object:
+    return None if value == "" else value
+
+
+OptionalFile = Annotated[Path | None, BeforeValidator(_named)]
+"""A file, or none; an empty variable means none, not the current folder."""
 
 
 class Environment(StrEnum):
