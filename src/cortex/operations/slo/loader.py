@@ -80,7 +80,7 @@ class _Twice(Exception):
 class _Loader(yaml.SafeLoader):
     """Reads plain data, and no key twice."""
 
-    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         """Return a mapping.
 
         Raises:
