@@ -44,6 +44,11 @@ def test_texts_find_pictures_recordings_and_films(server):
         left = client.recall("a photo of my kitten", 10).hits
         assert cat.id not in {hit.id for hit in left}
         film_on(client)
+        seen = {model.name: model.extra for model in client.models()}
+        assert seen["efficientnet-lite0"]["loaded"]
+        assert seen["efficientnet-lite0"]["modalities"] == ["image", "video"]
+        assert seen["whisper-tiny.en"]["uses"] >= 1
+        assert seen["whisper-tiny.en"]["load_seconds"] > 0
 
 
 def film_on(client):

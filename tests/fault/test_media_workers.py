@@ -15,6 +15,7 @@ import pytest
 import cortex
 from cortex.foundation.clock import SystemClock
 from cortex.foundation.errors import Overloaded
+from cortex.inference.engine import ModelStatus
 from cortex.inference.errors import EmbeddingFailed, EmbeddingUnavailable
 from cortex.inference.media.errors import BrokenMedia, NotInstalled
 from cortex.inference.media.kinds import MediaKind, Reading, Sniffed, Want
@@ -32,6 +33,7 @@ CHILD = """
 import os, signal, socket, sys, time
 from cortex.inference.media import protocol
 from cortex.inference.media.kinds import Reading
+seen = False
 with socket.socket(fileno=int(sys.argv[1])) as link:
     while (got := protocol.receive(link)) is not None:
         with os.fdopen(got[1], "rb") as file:
@@ -47,6 +49,11 @@ with socket.socket(fileno=int(sys.argv[1])) as link:
         if what == "lie":
             link.sendall(b"not a message")
             sys.exit(3)
+        if what == "models":
+            used = {"efficientnet-lite0": float(not seen), "made-up": 1.0}
+            seen = True
+            protocol.send(link, protocol.answer(Reading(models=used)))
+            continue
         told = what or " ".join(sorted(os.environ))
         protocol.send(link, protocol.answer(Reading(transcript=told)))
 """
@@ -177,6 +184,32 @@ async def test_idle_processes_end(options) -> None:
         while workers.pids:
             await asyncio.sleep(0.01)
         loop.cancel()
+
+
+async def test_models_are_told_with_what_they_did(options) -> None:
+    clock = VirtualClock()
+    async with working(options(idle_seconds=60.0), clock) as workers:
+
+        def image() -> ModelStatus:
+            by_name = {row.info.name: row for row in workers.status()}
+            assert "made-up" not in by_name
+            return by_name["efficientnet-lite0"]
+
+        assert not image().loaded
+        for _ in range(3):
+            await ask(workers, b"models")
+        told = image()
+        assert (told.loaded, told.hits, told.misses) == (True, 2, 1)
+        assert (told.load_seconds, told.evictions, told.users) == (1.0, 0, 0)
+        ending = asyncio.create_task(workers.run())
+        async with asyncio.timeout(60):
+            while image().loaded:
+                clock.advance(61)
+                await asyncio.sleep(0.02)
+        assert image().evictions == 1
+        ending.cancel()
+        with suppress(asyncio.CancelledError):
+            await ending
 
 
 async def test_without_ffmpeg_a_film_names_what_is_missing(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Which models there are and where they run, from the settings."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -13,7 +13,7 @@ from cortex.foundation.cache import Cache
 from cortex.foundation.canonical import JsonValue
 from cortex.foundation.errors import ValidationError
 from cortex.inference.backends.openai import OpenAiOptions
-from cortex.inference.engine import Engine, EngineOptions
+from cortex.inference.engine import Engine, EngineOptions, ModelStatus
 from cortex.inference.errors import ModelUnusable
 from cortex.inference.lanes import ThreadLanes
 from cortex.inference.pool import PoolHooks, WorkerPool
@@ -63,8 +63,8 @@ class InferenceRoom:
     power: PowerControl
     revival: Revival
 
-    def sample(self) -> InferenceSample:
-        """Return the numbers that the metrics tell."""
+    def sample(self, media: Iterable[ModelStatus] = ()) -> InferenceSample:
+        """Return the numbers that the metrics tell, those of ``media`` models too."""
         pool = self.pool.status()
         active, runs = self.embedding.info.name, self.embedding.stats().runs
         models = (
@@ -77,7 +77,7 @@ class InferenceRoom:
                 row.evictions,
                 row.load_seconds,
             )
-            for row in self.engine.status()
+            for row in (*self.engine.status(), *media)
         )
         return InferenceSample(
             models=tuple(models),

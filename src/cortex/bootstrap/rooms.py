@@ -196,6 +196,7 @@ def compose(
         packs=packs,
         leftovers=leftovers(settings, tools.clock),
     )
+    tools.metrics.models.read = lambda: inference.sample(rooms.media.status())
     use_cases = metered(_use_cases(rooms), meter)
     app = App(
         traced(counted(use_cases, tools.metrics)),
@@ -286,7 +287,9 @@ def _agents(
 
 def _models(rooms: _Rooms) -> Models:
     embedder, engine = rooms.embedder, rooms.inference.engine
-    return Models(embedder, embedder.stats, engine.status)
+    return Models(
+        embedder, embedder.stats, lambda: [*engine.status(), *rooms.media.status()]
+    )
 
 
 def _inference_control(rooms: _Rooms) -> InferenceControl:

@@ -19,9 +19,10 @@ class ModelInfo:
         revision: which build of it.
         sha256: of the weights, or of what stands for them.
         license: SPDX expression.
-        dimensions: length of its vectors.
-        max_tokens: longest input it reads; more is cut and said so.
-        space: id of the vector space; only vectors of one space are comparable.
+        dimensions: length of its vectors; 0 where it makes none.
+        max_tokens: longest input it reads, where that is text; more is cut and said so.
+        space: id of the vector space; only vectors of one space are comparable. Empty
+            where it makes none.
         source: where it came from, for people.
         runtime: what runs it (``onnx``, ``hashing``, ``openai``).
         memory_bytes: resident cost once loaded; 0 when unknown.

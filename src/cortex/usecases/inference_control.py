@@ -9,6 +9,7 @@ from cortex.foundation.garbage import CollectorStatus
 from cortex.foundation.leftovers import Cleaned
 from cortex.foundation.tenancy import DEFAULT_NAMESPACE, Namespace, Principal
 from cortex.inference.engine import Engine
+from cortex.inference.media.catalogue import MEDIA_MODELS
 from cortex.inference.pool import Applied, PoolStatus
 from cortex.inference.power import PowerMode, PowerStatus
 from cortex.usecases.model import CallContext
@@ -99,7 +100,12 @@ class InferenceControl:
             UnknownModel: there is none of this name.
             ModelUnusable: it does not load.
             Overloaded: models in use leave no room for it.
+            ValidationError: it reads files, and loads in the process that does.
         """
+        if name in MEDIA_MODELS:
+            message = f"{name} loads with the first file that needs it"
+            hint = "Send one to /embed/multimodal: the process that reads it keeps it."
+            raise ValidationError(message, hint=hint, field="model")
         return await self._parts.engine.warm(name or self._parts.pool().target)
 
     async def scale(

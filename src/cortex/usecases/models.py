@@ -20,7 +20,9 @@ class Models:
     async def __call__(self) -> list[LoadedModel]:
         """Return every known model: the active one first, then the loaded ones."""
         active = self.embedder.info.name
-        rows = sorted(self.known(), key=lambda row: row.info.name != active)
+        rows = sorted(
+            self.known(), key=lambda row: (row.info.name != active, not row.loaded)
+        )
         return [self._listed(row, active=row.info.name == active) for row in rows]
 
     def _listed(self, row: ModelStatus, *, active: bool) -> LoadedModel:

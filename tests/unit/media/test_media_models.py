@@ -57,6 +57,15 @@ def test_a_cat_and_a_coffee_are_seen(reader: MediaReader) -> None:
     assert again.labels == cat.labels
 
 
+def test_a_reading_tells_which_models_made_it_and_what_loading_took() -> None:
+    fresh = MediaReader(SystemClock())
+    first = read(fresh, "chelsea.jpg", Want.LABELS)
+    assert set(first.models) == {"efficientnet-lite0"}
+    assert first.models["efficientnet-lite0"] > 0
+    again = read(fresh, "chelsea.jpg", Want.LABELS)
+    assert again.models == {"efficientnet-lite0": 0.0}
+
+
 def test_speech_is_heard_and_silence_is_not(reader: MediaReader) -> None:
     heard = read(reader, "leisure.mp3", Want.TRANSCRIPT, Want.NATIVE)
     assert "had then leisure to consider how much" in heard.transcript

@@ -46,6 +46,11 @@ async def test_processes_are_told_with_their_reason(control, told):
     assert facts["reason"] == "import"
 
 
+async def test_what_reads_files_is_warmed_by_a_file(control):
+    with pytest.raises(ValidationError, match="first file"):
+        await control.warm("whisper-tiny.en")
+
+
 async def test_nothing_is_told_of_what_was_refused(control, told):
     with pytest.raises(ValidationError):
         await control.switch_power(ANA, PowerMode.SCHEDULE, "", CONTEXT)

@@ -1,7 +1,7 @@
 """The nouns: a file that came in, what is wanted of it, and what was found in it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -103,6 +103,7 @@ class Reading:
         native: its vector in the media model's own space.
         frames: how many pictures of a film were looked at.
         model_seconds: time that the models took.
+        models: those that were used → seconds of loading; 0 when loaded before.
     """
 
     labels: Sequence[Label] = ()
@@ -114,3 +115,4 @@ class Reading:
     seconds: float | None = None
     frames: int = 0
     model_seconds: float = 0.0
+    models: Mapping[str, float] = field(default_factory=dict)

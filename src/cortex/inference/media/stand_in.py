@@ -5,6 +5,7 @@ from typing import BinaryIO, Final
 
 import numpy as np
 
+from cortex.inference.engine import ModelStatus
 from cortex.inference.media.kinds import (
     Label,
     MediaKind,
@@ -22,6 +23,10 @@ _NAMES: Final = ("cat", "dog", "cup", "tree", "house", "car", "book", "bird")
 
 class StandInReader:
     """Takes the place of the processes where CORTEX_FAST_TEST is set."""
+
+    def status(self) -> list[ModelStatus]:
+        """Return no model: none is used."""
+        return []
 
     async def read(
         self, file: BinaryIO, sniffed: Sniffed, wants: frozenset[Want]

@@ -22,8 +22,10 @@ from typing import BinaryIO, Final
 
 from cortex.foundation.clock import Clock
 from cortex.foundation.errors import Overloaded
+from cortex.inference.engine import ModelStatus
 from cortex.inference.errors import EmbeddingFailed, EmbeddingUnavailable
 from cortex.inference.media import protocol
+from cortex.inference.media.catalogue import MEDIA_MODELS
 from cortex.inference.media.kinds import Reading, Sniffed, Want
 from cortex.telemetry.tracing.spans import adopt
 
@@ -62,6 +64,16 @@ class WorkerOptions:
     module: str = "cortex.inference.media.child"
 
 
+@dataclass(slots=True)
+class _Tally:
+    """What one model did since the start, in all processes."""
+
+    hits: int = 0
+    misses: int = 0
+    load_seconds: float = 0.0
+    evictions: int = 0
+
+
 class _NeverReadError(Exception):
     """The process had ended before it took the question."""
 
@@ -83,6 +95,7 @@ class _Process:
             )
             undone.pop_all()
         self._link = own
+        self.models: set[str] = set()
 
     @property
     def pid(self) -> int:
@@ -156,6 +169,32 @@ class MediaWorkers:
         self._busy: set[_Process] = set()
         self._waiting = 0
         self._closed = False
+        self._tallies = {
+            name: _Tally() for name, model in MEDIA_MODELS.items() if model.installed
+        }
+
+    def status(self) -> list[ModelStatus]:
+        """Return every installed model; loaded means in one process at least."""
+        with self._lock:
+            living = [*self._busy, *(process for _, process in self._idle)]
+            loaded = {name for process in living for name in process.models}
+            users = {name for process in self._busy for name in process.models}
+        return [
+            ModelStatus(
+                info=model.info,
+                modalities=model.modalities,
+                loaded=name in loaded,
+                pinned=False,
+                users=int(name in users),
+                hits=tally.hits,
+                misses=tally.misses,
+                loads=tally.misses,
+                load_seconds=tally.load_seconds,
+                evictions=tally.evictions,
+            )
+            for name, tally in self._tallies.items()
+            for model in (MEDIA_MODELS[name],)
+        ]
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -199,10 +238,22 @@ class MediaWorkers:
             process = self._taken()
             with contextlib.suppress(_NeverReadError):
                 try:
-                    return process.ask(file, sniffed, wants)
+                    reading = process.ask(file, sniffed, wants)
+                    self._count(process, reading)
+                    return reading
                 finally:
                     self._returned(process)
         raise _crashed()
+
+    def _count(self, process: _Process, reading: Reading) -> None:
+        with self._lock:
+            for name, seconds in reading.models.items():
+                # A process that talks nonsense may name what there is not.
+                tally = self._tallies.get(name, _Tally())
+                tally.hits += name in process.models
+                tally.misses += name not in process.models
+                tally.load_seconds += seconds
+            process.models |= reading.models.keys() & self._tallies.keys()
 
     def _taken(self) -> _Process:
         with self._lock:
@@ -241,6 +292,8 @@ class MediaWorkers:
             with self._lock:
                 old = [process for since, process in self._idle if since < before]
                 self._idle = [one for one in self._idle if one[1] not in old]
+                for name in (name for process in old for name in process.models):
+                    self._tallies[name].evictions += 1
             for process in old:
                 await asyncio.to_thread(process.stop, STOP_SECONDS)
 
