@@ -27,6 +27,13 @@ class Namespace:
     name: str
 
 
+def require_scope(held: frozenset[str], scope: str) -> None:
+    """Raise ``PermissionDenied`` unless the scope is among those held."""
+    if ALL_SCOPES not in held and scope not in held:
+        message = f"this token lacks the scope '{scope}'"
+        raise PermissionDenied(message, hint="Use a token that holds it.", scope=scope)
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """An authenticated caller.
@@ -45,11 +52,7 @@ class Principal:
 
     def require(self, scope: str) -> None:
         """Raise ``PermissionDenied`` unless the scope is held."""
-        if ALL_SCOPES not in self.scopes and scope not in self.scopes:
-            message = f"this token lacks the scope '{scope}'"
-            raise PermissionDenied(
-                message, hint="Use a token that holds it.", scope=scope
-            )
+        require_scope(self.scopes, scope)
 
     def namespace(self, name: str | None = None) -> Namespace:
         """Return the namespace, if it is well formed and within reach.

@@ -60,6 +60,7 @@ from cortex.usecases.model import (
     VectorHit,
     VectorHits,
 )
+from cortex.usecases.shortening import check_allowed
 
 TOKEN_METHOD = "words"  # noqa: S105  how tokens are counted, not a secret
 MODEL = ModelInfo(
@@ -405,6 +406,7 @@ class FakeContexts:
         self, ns: Namespace, asked: ContextRequest, context: CallContext
     ) -> BuiltContext:
         """Take hits, then messages, while they fit."""
+        check_allowed(asked.compression, context)
         selection = Selection(session_id=asked.session_id)
         if asked.query is None:
             hits = tuple(Hit(m, 1.0, 1.0) for m in self.memory.chosen(ns, selection))
@@ -435,9 +437,10 @@ class FakeContexts:
         )
 
     async def optimize(
-        self, _ns: Namespace, asked: OptimizeRequest, _context: CallContext
+        self, _ns: Namespace, asked: OptimizeRequest, context: CallContext
     ) -> Optimized:
         """Take items by priority while they fit."""
+        check_allowed(asked.compression, context)
         budget = asked.max_tokens - asked.reserve_tokens
         ranked = sorted(enumerate(asked.items), key=lambda pair: -pair[1].priority)
         kept: list[OptimizedItem] = []

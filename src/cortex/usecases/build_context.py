@@ -35,7 +35,7 @@ from cortex.usecases.model import (
     Included,
 )
 from cortex.usecases.search import Search, check_query
-from cortex.usecases.shortening import NOTHING, Shortened, Shortening
+from cortex.usecases.shortening import NOTHING, Shortened, Shortening, check_allowed
 
 CANDIDATES_MAX: Final = 300
 """Memories considered for a context: 16 000 tokens of short messages."""
@@ -86,8 +86,10 @@ class BuildContext:
         """Return the context; ``total_tokens`` is never above the budget.
 
         Raises:
+            PermissionDenied: the compression needs a scope that the caller lacks.
             ValidationError: neither query nor session is given, or no budget is left.
         """
+        check_allowed(request.compression, context)
         budget = request.max_tokens - request.reserve_tokens
         if budget <= 0:
             message = "reserve_tokens must leave a budget below max_tokens"

@@ -18,11 +18,13 @@ class CallContext:
         correlation_id: validated id from the caller, or a fresh UUIDv7.
         actor: subject of the principal (a token's name, never its value).
         traceparent: W3C trace context of the caller; empty when none came.
+        scopes: what the caller's token holds, for what needs more than its door asks.
     """
 
     correlation_id: str
     actor: str
     traceparent: str = ""
+    scopes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from cortex.usecases.model import (
     OptimizeItem,
     OptimizeRequest,
 )
-from cortex.usecases.shortening import Shortened, Shortening
+from cortex.usecases.shortening import Shortened, Shortening, check_allowed
 
 CATEGORY_ORDER: Final = (
     "system",
@@ -51,7 +51,11 @@ class OptimizeContext:
         """Return what fits, in prompt order, and why the rest does not.
 
         ``namespace`` is where a language model's calls are accounted for.
+
+        Raises:
+            PermissionDenied: the compression needs a scope that the caller lacks.
         """
+        check_allowed(request.compression, context)
         counter = await asyncio.to_thread(self.counters.for_model, request.model)
         items = [
             _pack_item(number, item, self.clock.now())

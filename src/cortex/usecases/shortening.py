@@ -5,12 +5,23 @@ from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from cortex.foundation.tenancy import Namespace
+from cortex.foundation.tenancy import Namespace, require_scope
 from cortex.memory.packing import DroppedItem, DropReason, PackItem
 from cortex.memory.strategies import Compression, Shorter, shortened
+from cortex.security.scopes import Scope
 from cortex.usecases.model import CallContext
 
 NO_MODEL: Final = "no language model is configured (CORTEX_LLM__PROVIDER)"
+
+
+def check_allowed(compression: Compression, context: CallContext) -> None:
+    """Let those ask a language model who may do so elsewhere.
+
+    Raises:
+        PermissionDenied: the strategy needs the scope ``agents``.
+    """
+    if compression is Compression.ABSTRACTIVE:
+        require_scope(context.scopes, Scope.AGENTS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,24 @@ async def test_every_described_route_is_closed_but_the_probes(served):
                 assert answer.status_code in expected, (method, path)
 
 
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [
+        ("/context", {"query": "tea"}),
+        ("/context/optimize", {"items": [{"content": "tea"}], "max_tokens": 100}),
+    ],
+)
+async def test_who_has_a_model_retell_needs_the_scope_of_agents(served, path, asked):
+    retold = {**asked, "compression": "abstractive"}
+    async with served.client("builder-token-01234567") as client:
+        assert (await client.post(path, json=asked)).status_code == 200
+        refused = await client.post(path, json=retold)
+        assert refused.status_code == 403
+        assert refused.json()["error"]["scope"] == "agents"
+    async with served.client("writer-token-012345678") as client:
+        assert (await client.post(path, json=retold)).status_code == 200
+
+
 async def test_a_scope_that_is_not_held_is_403(served):
     async with served.client("reader-token-012345678") as http:
         answer = await http.get("/memory")

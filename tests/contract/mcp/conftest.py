@@ -34,6 +34,9 @@ TOKENS = (
     ' "reader": {"token": "reader-token-012345678", "scopes": ["memory"]},'
     ' "bound": {"token": "bound-token-0123456789", "scopes": ["memory"],'
     '           "namespaces": ["team/*"]},'
+    ' "builder": {"token": "builder-token-01234567", "scopes": ["context"]},'
+    ' "writer": {"token": "writer-token-012345678",'
+    '            "scopes": ["context", "agents"]},'
     ' "other": {"token": "other-token-0123456789", "scopes": ["*"],'
     '           "tenant": "acme"}}'
 )
@@ -82,6 +85,8 @@ def headers_of(token: str | None) -> dict[str, str]:
         "reader": "reader-token-012345678",
         "bound": "bound-token-0123456789",
         "other": "other-token-0123456789",
+        "builder": "builder-token-01234567",
+        "writer": "writer-token-012345678",
     }
     return {"Authorization": f"Bearer {known[token]}"}
 

@@ -33,6 +33,18 @@ async def test_only_tools_within_the_scopes_are_listed_and_run(served):
         assert answer.structured_content["error"]["code"] == "PERMISSION_DENIED"
 
 
+async def test_who_has_a_model_retell_needs_the_scope_of_agents(served):
+    asked = {"query": "tea", "compression": "abstractive"}
+    async with served.client("builder") as client:
+        plain = await client.call_tool("memory.context", {"query": "tea"})
+        assert "error" not in plain.structured_content
+        refused = await client.call_tool("memory.context", asked)
+        assert refused.structured_content["error"]["code"] == "PERMISSION_DENIED"
+    async with served.client("writer") as client:
+        built = await client.call_tool("memory.context", asked)
+        assert "error" not in built.structured_content
+
+
 async def test_tenants_do_not_meet(served):
     async with served.client() as mine, served.client("other") as theirs:
         kept = await mine.call_tool("memory.store", {"content": "our secret"})

@@ -122,7 +122,8 @@ class House:
         context: CallContext,
     ) -> None:
         assert namespace == self.namespace
-        assert context == CALL
+        told = (context.correlation_id, context.actor)
+        assert told == (CALL.correlation_id, CALL.actor)
         self.told.append((type_, data))
 
 

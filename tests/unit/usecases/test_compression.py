@@ -1,11 +1,13 @@
 """Contexts by every compression strategy, and what the answer tells of it."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from cortex.foundation.breaker import Breaker
 from cortex.foundation.clock import SystemClock
+from cortex.foundation.errors import PermissionDenied
 from cortex.foundation.retry import RetryPolicy
 from cortex.inference.backends.chat import ChatOptions
 from cortex.inference.backends.openai_chat import OpenAiChat
@@ -27,7 +29,8 @@ from cortex.usecases.optimize_context import OptimizeContext
 from cortex.usecases.retelling import Retelling
 from cortex.usecases.shortening import Shortening
 
-CALL = CallContext("usecases", "tester")
+CALL = CallContext("usecases", "tester", scopes=frozenset({"context", "agents"}))
+POOR = replace(CALL, scopes=frozenset({"context"}))
 LONG = " ".join(f"The harbour gate number {n} is open at {n % 24}." for n in range(60))
 FACTS = (
     "The harbour master opens the gate at six. He is tall.",
@@ -38,7 +41,7 @@ FACTS = (
 BUDGETS = (1, 20, 45, 90, 200, 450, 900, 4_000)
 
 
-async def build(house, compression, budget, shortening=None):
+async def build(house, compression, budget, shortening=None, call=CALL):
     request = ContextRequest(
         "who opens the harbour gate", None, "gpt-4o", budget, compression=compression
     )
@@ -49,7 +52,7 @@ async def build(house, compression, budget, shortening=None):
         house._announce,
         shortening or Shortening(),
     )
-    return await journey(house.namespace, request, CALL)
+    return await journey(house.namespace, request, call)
 
 
 @pytest.mark.parametrize("compression", Compression)
@@ -115,6 +118,23 @@ async def test_a_model_retells_long_memories_that_it_may_see(house, model):
     assert (one.compression, one.lossy) == (Compression.ABSTRACTIVE, True)
     assert len(server.requests) == 1
     assert "Evil" not in json.dumps(server.requests)
+
+
+async def test_only_who_may_use_agents_has_a_model_retell(house, model):
+    server, shortening = model
+    await house.remember(*FACTS)
+    optimize = OptimizeContext(house.counters, ManualClock(), shortening)
+    for compression in Compression:
+        asked = OptimizeRequest((OptimizeItem(LONG),), 4_000, compression=compression)
+        if compression is Compression.ABSTRACTIVE:
+            with pytest.raises(PermissionDenied, match="agents"):
+                await build(house, compression, 4_000, shortening, POOR)
+            with pytest.raises(PermissionDenied, match="agents"):
+                await optimize(house.namespace, asked, POOR)
+        else:
+            assert (await build(house, compression, 4_000, shortening, POOR)).text
+            assert (await optimize(house.namespace, asked, POOR)).items
+    assert server.requests == []
 
 
 async def test_without_a_usable_answer_it_is_extractive_and_says_so(house, model):

@@ -150,7 +150,10 @@ class Door:
         if route_of(request.scope) != EVENT_STREAM:
             record.leave = self._enter(principal.tenant)
         context = CallContext(
-            record.correlation_id, principal.subject, record.traceparent
+            record.correlation_id,
+            principal.subject,
+            record.traceparent,
+            principal.scopes,
         )
         route = route_of(request.scope)
         return Caller(

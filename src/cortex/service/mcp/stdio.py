@@ -44,7 +44,7 @@ def local_server(
     """Return a server for the person at this machine."""
 
     def caller(_request: Request) -> Caller:
-        context = CallContext(ids.new(), principal.subject)
+        context = CallContext(ids.new(), principal.subject, scopes=principal.scopes)
         return Caller(principal, context, namespace, _allowed, _free)
 
     return McpHandlers(cases, options, caller, log).server()

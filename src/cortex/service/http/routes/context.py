@@ -5,11 +5,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from cortex.foundation.tenancy import DEFAULT_NAMESPACE, Namespace
-from cortex.memory.strategies import Compression
 from cortex.security.scopes import Scope
 from cortex.service.http.answers import degraded, json_answer
 from cortex.service.http.body import read_body
-from cortex.service.http.caller import Admitted, Caller
+from cortex.service.http.caller import Admitted
 from cortex.service.http.description import accepts
 from cortex.service.http.wire import context as wire
 from cortex.usecases.catalog import UseCases
@@ -54,7 +53,6 @@ class ContextRoutes:
         caller.principal.require(Scope.CONTEXT)
         body = await read_body(request, wire.ContextBody)
         namespace = caller.namespace(Scope.CONTEXT, body.namespace)
-        _check_scope(caller, body.compression)
         asked = body.domain(self._max_tokens_default)
         built = await self._cases.build_context(namespace, asked, caller.context)
         return json_answer(wire.context(built), headers=degraded(built.degraded))
@@ -63,7 +61,6 @@ class ContextRoutes:
         """Fit the caller's own items into a budget."""
         caller.require(Scope.CONTEXT)
         body = await read_body(request, wire.OptimizeBody)
-        _check_scope(caller, body.compression)
         # Of no namespace; a language model's calls are told to the default one.
         place = Namespace(caller.principal.tenant, DEFAULT_NAMESPACE)
         fitted = await self._cases.optimize_context(
@@ -84,9 +81,3 @@ class ContextRoutes:
             min_trust=body.min_trust,
         )
         return json_answer(wire.vector_hits(found))
-
-
-def _check_scope(caller: Caller, compression: Compression) -> None:
-    """Let those ask a language model who may do so elsewhere."""
-    if compression is Compression.ABSTRACTIVE:
-        caller.principal.require(Scope.AGENTS)

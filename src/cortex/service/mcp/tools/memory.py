@@ -402,8 +402,6 @@ class MemoryTools:
 
     async def context(self, caller: Caller, given: ContextArguments) -> Answer:
         """Build a context."""
-        if given.compression is Compression.ABSTRACTIVE:
-            caller.principal.require(Scope.AGENTS)
         asked = ContextRequest(
             query=given.query,
             session_id=given.session_id,
