@@ -35,17 +35,17 @@ _POOLS: Final = -8
 """glibc's number for the setting (``M_ARENA_MAX`` in malloc.h)."""
 
 
-def bound_pools() -> bool:
+def bound_pools(mapped_from: int = MAPPED_FROM_BYTES, kept: int = KEPT_BYTES) -> bool:
     """Let the C library keep few pools, each with room for the next run.
 
     Call before threads start. False: it cannot be told.
+
+    Args:
+        mapped_from: bytes of one array from which it is never kept; 32 MB at most.
+        kept: freed bytes that each pool keeps.
     """
     tell = getattr(ctypes.CDLL(None), "mallopt", None)
-    wanted = (
-        (_POOLS, POOLS_MAX),
-        (_MAPPED_FROM, MAPPED_FROM_BYTES),
-        (_KEPT, KEPT_BYTES),
-    )
+    wanted = ((_POOLS, POOLS_MAX), (_MAPPED_FROM, mapped_from), (_KEPT, kept))
     return tell is not None and all(tell(*setting) for setting in wanted)
 
 

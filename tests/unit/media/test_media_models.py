@@ -13,8 +13,11 @@ from cortex.foundation.clock import SystemClock
 from cortex.inference.backends.ct2_weights import read_ct2
 from cortex.inference.backends.efficientnet import EfficientNetLite0
 from cortex.inference.backends.mel import log_mel
+from cortex.inference.backends.onnx import open_session
+from cortex.inference.backends.onnx_graph import GraphWriter
 from cortex.inference.backends.speech import _repeats, _without_loop, windows
 from cortex.inference.backends.torch_weights import read_weights
+from cortex.inference.backends.whisper_graph import _OneRow
 from cortex.inference.errors import ModelUnusable
 from cortex.inference.media import protocol, sound
 from cortex.inference.media.errors import BrokenMedia
@@ -26,6 +29,7 @@ from cortex.inference.media.kinds import (
     Sniffed,
     Want,
 )
+from cortex.inference.media.pictures import Picture
 from cortex.inference.media.reader import MediaReader
 from cortex.inference.media.sniffing import sniff
 
@@ -184,9 +188,9 @@ def test_speech_weights_in_another_format_are_refused() -> None:
 def test_the_spectrogram_has_a_frame_every_ten_milliseconds() -> None:
     tone = np.sin(np.arange(16_000) * 2 * np.pi * 440 / 16_000).astype(np.float32)
     bands = log_mel(tone)
-    assert bands.shape == (80, 100)
+    assert bands.shape == (100, 80)
     # 440 Hz is the twelfth of 80 bands on Slaney's scale: 6.6 mel of 0.6 each.
-    assert int(bands.mean(1).argmax()) in {10, 11, 12}
+    assert int(bands.mean(0).argmax()) in {10, 11, 12}
 
 
 def test_long_recordings_are_cut_where_they_are_quiet() -> None:
@@ -202,6 +206,53 @@ def test_a_phrase_that_loops_is_said_once() -> None:
     assert _without_loop(text) == "Four of clubs."
     assert _without_loop("five five five five") == "five"
     assert _repeats(["it", "is", "what", "it", "is"]) is None
+
+
+def test_a_sentence_that_is_told_twice_is_told_from_a_full_clip() -> None:
+    told = "We were all going direct to heaven, we were all going direct the other way."
+    again = f"{told} We were all going direct the other way."
+    assert _repeats(again.split()) is None  # twice may be what was said
+    assert _repeats(again.split(), 8) is not None
+    assert _repeats(told.split(), 8) is None
+
+
+def test_frames_are_looked_at_while_what_was_heard_is_told(
+    reader: MediaReader,
+) -> None:
+    turns: list[str] = []
+    whisper = reader._whisper()
+    with (MEDIA / "amiable.flac").open("rb") as file:
+        speech = sound.decode_sound(file)
+    with (MEDIA / "chelsea.jpg").open("rb") as file:
+        square = Picture(file, "jpeg", 448).square(224)
+    said = whisper.transcribe(speech, lambda: turns.append("listened"))
+    assert (said, turns) == ("He might even have been made amiable himself.", turns[:1])
+    assert whisper.transcribe(np.zeros(32_000, np.float32), turns.clear) == ""
+    assert turns == ["listened"]
+    for samples, words in ((speech, said), (np.zeros(32_000, np.float32), "")):
+        labels, native, told = reader._seen_and_said([square, square], samples)
+        assert told == words
+        assert labels[0].name == "Egyptian Mau"
+        assert native.vector.shape == (1280,)
+
+
+def test_weights_in_blocks_multiply_as_exactly_as_bytes_can() -> None:
+    random = np.random.default_rng(3)
+    kernel = random.normal(size=(384, 1536)).astype(np.float32)
+    given = random.normal(size=(1, 1536)).astype(np.float32)
+    net = _OneRow(GraphWriter("one product"), {})
+    net.product("row", kernel, np.ones(384, np.float32), "made")
+    session = open_session(net.model({"row": (1, 1536)}, {"made": (1, 384)}))
+    (made,) = session.run(None, {"row": given})
+    exact = given @ kernel.T + 1
+    assert np.abs(made - exact).max() < 0.02 * np.abs(exact).max()
+    # The largest bytes of all: sums that 16 bits would cut off.
+    full = np.ones((384, 1536), np.float32)
+    net = _OneRow(GraphWriter("one product"), {})
+    net.product("row", full, np.zeros(384, np.float32), "made")
+    session = open_session(net.model({"row": (1, 1536)}, {"made": (1, 384)}))
+    (made,) = session.run(None, {"row": full[:1]})
+    assert made == pytest.approx(1536, rel=1e-5)
 
 
 def test_a_reading_crosses_to_the_server_unchanged() -> None:

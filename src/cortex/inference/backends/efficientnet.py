@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cortex.foundation.canonical import sha256_hex
-from cortex.inference.backends.onnx import FILE_THREADS, SESSION_ERRORS, open_session
+from cortex.inference.backends.onnx import SESSION_ERRORS, open_session
 from cortex.inference.backends.onnx_graph import GraphWriter
 from cortex.inference.backends.torch_weights import Weights, read_weights
 from cortex.inference.errors import EmbeddingFailed, ModelUnusable
@@ -68,7 +68,8 @@ class EfficientNetLite0:
         _check("the weights", weights, WEIGHTS_SHA256)
         graph = build_graph(read_weights(weights))
         _check("the graph made of the weights", graph, GRAPH_SHA256)
-        self._session = open_session(graph, FILE_THREADS)
+        # One thread a picture: the frames of a film are looked at side by side.
+        self._session = open_session(graph)
 
     def run(self, pixels: NDArray[np.uint8]) -> PictureVectors:
         """Return what the network sees in a picture of SIDE x SIDE RGB pixels.

@@ -25,7 +25,7 @@ _LOG_STEP: Final = np.log(6.4) / 27.0
 
 
 def log_mel(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the spectrogram, bands by frames, one frame for each whole hop."""
+    """Return the spectrogram, frames by bands, one frame for each whole hop."""
     padded = np.pad(samples, _WINDOW // 2, mode="reflect")
     windows = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::HOP]
     windows = windows[: len(samples) // HOP]
@@ -36,7 +36,7 @@ def log_mel(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     loud = np.log10(np.maximum(bands, _FLOOR))
     loud = np.maximum(loud, loud.max() - _DECADES)
     scaled: NDArray[np.float32] = ((loud + 4.0) / 4.0).astype(np.float32)
-    return np.ascontiguousarray(scaled.T)
+    return scaled
 
 
 def _filters() -> NDArray[np.float32]:

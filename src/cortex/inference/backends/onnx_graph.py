@@ -101,15 +101,27 @@ class GraphWriter:
         domain: str = "",
     ) -> str:
         """Add an operator, of the standard set by default; return its output's name."""
-        out = b"".join(_text(1, name) for name in inputs) + _text(2, output)
-        out += _text(3, output) + _text(4, operator)
+        self.nodes(operator, inputs, (output,), attributes, domain)
+        return output
+
+    def nodes(
+        self,
+        operator: str,
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        attributes: Mapping[str, Attribute] | None = None,
+        domain: str = "",
+    ) -> None:
+        """Add an operator with several outputs."""
+        out = b"".join(_text(1, name) for name in inputs)
+        out += b"".join(_text(2, name) for name in outputs)
+        out += _text(3, outputs[0]) + _text(4, operator)
         for name, value in (attributes or {}).items():
             out += _bytes(5, _attribute(name, value))
         if domain:
             self._domains.add(domain)
             out += _text(7, domain)
         self._nodes.append(out)
-        return output
 
     def model(
         self,

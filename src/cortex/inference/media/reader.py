@@ -1,6 +1,7 @@
 """Reads files with models: loads each when first needed and keeps it."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -31,6 +32,9 @@ from cortex.telemetry.tracing import span
 
 LABELS_KEPT: Final = 10
 """Labels of a picture that are told: ConSE's T (Norouzi et al. 2013)."""
+
+HANDS: Final = 2
+"""Threads that look at the frames of a film, each with a core of its own."""
 
 
 class MediaReader:
@@ -89,9 +93,30 @@ class MediaReader:
 
     def _seen(self, squares: Sequence[NDArray[np.uint8]]) -> tuple[list[Label], Native]:
         """Return the labels and the vector of one picture, or the mean of several."""
+        run = self._network().model.run
+        with self._timed("image"), ThreadPoolExecutor(HANDS) as hands:
+            found = list(hands.map(run, squares))
+        return self._named(found)
+
+    def _seen_and_said(
+        self, squares: Sequence[NDArray[np.uint8]], samples: NDArray[np.float32]
+    ) -> tuple[list[Label], Native, str]:
+        """Look at a film's frames while what was heard of it is told."""
+        run, whisper = self._network().model.run, self._whisper()
+        seen: list[Future[list[Any]]] = []
+
+        def look() -> None:
+            seen.append(hand.submit(lambda: [run(square) for square in squares]))
+
+        with self._timed("film"), ThreadPoolExecutor(1) as hand:
+            said = str(whisper.transcribe(samples, look))
+            if not seen:  # there was nothing to listen to
+                look()
+            found = seen[0].result()
+        return *self._named(found), said
+
+    def _named(self, found: Sequence[Any]) -> tuple[list[Label], Native]:
         network = self._network()
-        with self._timed("image"):
-            found = [network.model.run(square) for square in squares]
         features = np.mean([one.features for one in found], axis=0)
         probabilities = np.mean([one.probabilities for one in found], axis=0)
         best = np.argsort(-probabilities)[:LABELS_KEPT]
@@ -122,9 +147,12 @@ class MediaReader:
         )
 
     def _said(self, samples: NDArray[np.float32]) -> str:
-        whisper = self._model("speech", SPEECH, self._open_speech)
+        whisper = self._whisper()
         with self._timed("speech"):
             return str(whisper.transcribe(samples))
+
+    def _whisper(self) -> Any:
+        return self._model("speech", SPEECH, self._open_speech)
 
     def _heard(self, samples: NDArray[np.float32]) -> Native:
         module: Any = import_module("cortex.inference.backends.acoustic")
@@ -141,10 +169,11 @@ class MediaReader:
         network, ffmpeg = self._network(), self._ffmpeg()
         film = ffmpeg.probe(file, sniffed.format)
         frames = ffmpeg.frames(file, sniffed.format, film, network.side)
-        labels, native = self._seen(frames)
-        transcript = ""
         if Want.TRANSCRIPT in wants and film.has_sound and SPEECH.installed:
-            transcript = self._said(ffmpeg.sound(file, sniffed.format))
+            sound = ffmpeg.sound(file, sniffed.format)
+            labels, native, transcript = self._seen_and_said(frames, sound)
+        else:
+            labels, native, transcript = *self._seen(frames), ""
         return Reading(
             labels=labels,
             transcript=transcript,
