@@ -49,6 +49,13 @@ class Server:
         return CortexClientSync(self.url, token=self.token)
 
 
+def in_words(error: CortexError | OSError) -> str:
+    """Return an error as a person reads it: without its number, with its file."""
+    if isinstance(error, CortexError):
+        return str(error)
+    return f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")
+
+
 def command(function: Callable[..., int | None]) -> Callable[..., None]:
     """Turn a function into what typer can register.
 
@@ -121,7 +128,7 @@ def _guarded(function: Callable[..., int | None], given: dict[str, Any]) -> int:
         _forget_stdout()
         return Exit.FAILURE
     except OSError as error:
-        fail(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
+        fail(in_words(error))
         return Exit.USAGE if isinstance(error, _WRONG_NAME) else Exit.FAILURE
     except KeyboardInterrupt:
         fail("interrupted")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cortex.cli.command import command, fail
+from cortex.cli.command import command, fail, in_words
 from cortex.cli.exits import Exit
 from cortex.cli.printing import print_json, print_table, say
 from cortex.foundation.clock import SystemClock
@@ -97,7 +97,7 @@ def verify(
         )
     except (CortexError, OSError) as error:
         # 1 would mean tampered.
-        fail(str(error))
+        fail(in_words(error))
         return CANNOT_CHECK
     _print_verdict(found, as_json)
     if found.reason is Reason.NO_KEY:
@@ -190,7 +190,7 @@ def check(
             receipt.read_bytes(), entry.read_bytes(), anchors.trusted()
         )
     except (KeyUnusable, PolicyInvalid, OSError) as error:
-        fail(str(error))
+        fail(in_words(error))
         return CANNOT_CHECK
     except CortexError as error:
         fail(error.message, error.hint)

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cortex.bootstrap.archives import archive_at
+from cortex.cli.command import in_words
 from cortex.foundation.errors import CortexError
 from cortex.ledger.checkpoint import SignedCheckpoint, parse_checkpoint
 from cortex.ledger.entry import parse_leaf
@@ -88,7 +89,7 @@ class LedgerFiles:
             policy = read_policy(trusted.policy)
             archive = archive_at(self.archive)
         except (CortexError, OSError) as error:
-            return conclude([Finding(Reason.PIN_UNUSABLE, None, str(error))])
+            return conclude([Finding(Reason.PIN_UNUSABLE, None, in_words(error))])
         begin = 0 if pinned is None else _trusted_size(pinned, since)
         request = Request(since=begin, deep=deep, policy=policy)
         total = None if pinned is None or pinned.head is None else pinned.head.size

@@ -88,7 +88,9 @@ def check(
         print_json({"ok": not broken, "broken": broken})
     elif broken:
         for one in broken:
-            fail(f"{one['name']} is {one['state'].replace('_', ' ')}.")
+            state = f"is {one['state']}"
+            told = "saw no request" if one["state"] == "no_data" else state
+            fail(f"{one['name']} {told}.")
     else:
         print(f"all {len(told['objectives'])} objectives are kept")
     return Exit.FAILURE if broken else Exit.OK

@@ -41,6 +41,8 @@ from cortex.storage import outbox
 from cortex.storage.queries import Queries
 from cortex.storage.sqlite import Connection, Database
 
+WHICH_TOKENS = "`cortex tokens list`, or GET /admin/tokens, tells which there are."
+
 REVOCATION_SECONDS_MAX = 1.0
 """Seconds until a revocation made by another process holds in this one."""
 
@@ -372,7 +374,7 @@ def _name_taken(name: str) -> Conflict:
 def _find(connection: Connection, tenant: str, token_id: str) -> TokenInfo:
     row = connection.execute(_SQL["by_id"], (tenant, token_id)).fetchone()
     if row is None:
-        raise TokenNotFound("this tenant has no such token", hint="List them first.")
+        raise TokenNotFound("this tenant has no such token", hint=WHICH_TOKENS)
     return _info_of(row)
 
 
