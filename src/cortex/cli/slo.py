@@ -89,8 +89,8 @@ def check(
     elif broken:
         for one in broken:
             state = f"is {one['state']}"
-            told = "saw no request" if one["state"] == "no_data" else state
-            fail(f"{one['name']} {told}.")
+            seen = "saw no request" if one["state"] == "no_data" else state
+            fail(f"{one['name']} {seen}.")
     else:
         print(f"all {len(told['objectives'])} objectives are kept")
     return Exit.FAILURE if broken else Exit.OK
