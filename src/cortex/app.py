@@ -16,8 +16,9 @@ from cortex.usecases.catalog import UseCases
 LOOP_BACKOFF_SECONDS_MIN = 1.0
 """Wait before a failed background loop runs again."""
 
-LOOP_BACKOFF_SECONDS_MAX = 60.0
-"""Longest wait: a part that is broken for good must not fill the log."""
+LOOP_BACKOFF_SECONDS_MAX = 20.0
+"""Longest wait: a part that is broken for good must not fill the log, and one that can
+work again is to do so within half a minute."""
 
 
 class Phase:
@@ -131,9 +132,12 @@ class Loop:
     async def _kept_up(self) -> None:
         wait = LOOP_BACKOFF_SECONDS_MIN
         while True:
+            began = self._clock.monotonic()
             try:
                 await self._run()
             except Exception:  # noqa: BLE001 - app supervisor: logged, and run again
+                if self._clock.monotonic() - began > LOOP_BACKOFF_SECONDS_MAX:
+                    wait = LOOP_BACKOFF_SECONDS_MIN  # It had worked meanwhile.
                 self._log.error(
                     "loop failed", loop=self._name, retry_seconds=wait, exc_info=True
                 )

@@ -1,10 +1,15 @@
 """Carries kept traces and collected errors from memory to their stores."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cortex.foundation.clock import Clock
-from cortex.telemetry.errors import ErrorCollector, ErrorGroup, ErrorStore
+from cortex.telemetry.errors import (
+    GROUPS_PENDING_MAX,
+    ErrorCollector,
+    ErrorGroup,
+    ErrorStore,
+)
 from cortex.telemetry.metrics import Metrics
 from cortex.telemetry.tracing.model import TraceRecord
 from cortex.telemetry.tracing.ports import TraceStore
@@ -36,22 +41,24 @@ class Observations:
     metrics: Metrics
     export: Export | None = None
     report: Report | None = None
+    unstored: list[ErrorGroup] = field(default_factory=list)
+    """What a store that failed, as on a full disk, is to be given again."""
 
     async def run(self) -> None:
         """Write every few seconds, until cancelled."""
         written = self.clock.monotonic()
         while True:
             await self.clock.sleep(FLUSH_SECONDS)
+            await self._flush_errors()
             now = self.clock.monotonic()
             if self.tracer.is_urgent or now - written >= GATHER_SECONDS:
                 written = now
                 await self._flush_traces()
-            await self._flush_errors()
 
     async def flush(self) -> None:
         """Write what waits."""
-        await self._flush_traces()
         await self._flush_errors()
+        await self._flush_traces()
 
     async def _flush_traces(self) -> None:
         traces = self.tracer.take()
@@ -64,7 +71,10 @@ class Observations:
 
     async def _flush_errors(self) -> None:
         groups = self.collector.take()
-        if groups:
-            if self.report is not None:
-                self.report(groups)
-            await self.errors.add(groups)
+        if groups and self.report is not None:
+            self.report(groups)
+        self.unstored.extend(groups)
+        del self.unstored[:-GROUPS_PENDING_MAX]
+        if self.unstored:
+            await self.errors.add(tuple(self.unstored))
+            self.unstored.clear()

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import socket
 import time
 
 import pytest
@@ -19,9 +20,42 @@ class Quick(PatientProtocol):
     head_seconds = 0.6
     body_window_seconds = 0.4
     body_bytes_min = 50
+    take_window_seconds = 0.5
+    take_bytes_min = 50
+
+
+class Ends:
+    """Counts answers that went on until the client was gone."""
+
+    count = 0
+
+    @classmethod
+    async def more_than(cls, before):
+        async with asyncio.timeout(60):
+            while cls.count <= before:
+                await asyncio.sleep(0.01)
+
+
+async def endless(receive, send):
+    """Send until the client is gone, as a stream of events does."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    gone = asyncio.create_task(wait_for_end(receive))
+    while not gone.done():
+        part = {"type": "http.response.body", "body": b"x" * 65536, "more_body": True}
+        await send(part)
+        await asyncio.sleep(0)
+    Ends.count += 1
+
+
+async def wait_for_end(receive):
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def echo(scope, receive, send):
+    if scope["path"] == "/endless":
+        await endless(receive, send)
+        return
     size = 0
     while True:
         message = await receive()
@@ -136,3 +170,32 @@ async def test_a_connection_that_is_kept_may_rest_between_requests():
             assert b"200 OK" in await reader.readuntil(b"\r\n\r\n0")
             await asyncio.sleep(1.0)
         await closed(writer)
+
+
+@contextlib.asynccontextmanager
+async def reader_of_little(port):
+    """A client that has asked for what never ends and reads nothing by itself."""
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", port))
+        client.sendall(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
+        client.setblocking(False)
+        before = Ends.count
+        yield client
+    await Ends.more_than(before)
+
+
+async def test_who_takes_nothing_of_an_answer_is_dropped():
+    before = Ends.count
+    async with serving() as port, reader_of_little(port):
+        await Ends.more_than(before)
+
+
+async def test_who_takes_an_answer_slowly_is_not():
+    before = Ends.count
+    async with serving() as port, reader_of_little(port) as client:
+        loop = asyncio.get_running_loop()
+        for _ in range(40):
+            await loop.sock_recv(client, 65536)
+            await asyncio.sleep(0.05)
+        assert Ends.count == before

@@ -1,11 +1,13 @@
 """Kept traces and errors go to their stores in good time."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Sequence
 
 import pytest
 
+from cortex.foundation.errors import StorageFull
 from cortex.telemetry.errors import ErrorCollector, ErrorGroup
 from cortex.telemetry.metrics import Metrics
 from cortex.telemetry.observations import FLUSH_SECONDS, GATHER_SECONDS, Observations
@@ -77,3 +79,30 @@ async def test_many_traces_are_company_enough(clock, tracer):
             pass
     [block] = await written(clock, tracer, 2 * FLUSH_SECONDS)
     assert len(block) == MANY_TRACES + 1
+
+
+async def test_a_store_that_fails_for_a_while_costs_no_count(clock, tracer):
+    class Full(Stores):
+        fails = 2
+
+        async def add(self, groups: Sequence[ErrorGroup]) -> None:
+            if self.fails:
+                self.fails -= 1
+                raise StorageFull("full")
+            await super().add(groups)
+
+    stores, told = Full(), []
+    collector = ErrorCollector(clock)
+    observations = Observations(
+        tracer, collector, stores, stores, clock,  # type: ignore[arg-type]
+        Metrics(brand="b", version="1"), None, told.extend,
+    )  # fmt: skip
+    for kind in (KeyError, IndexError, KeyError):
+        collector.caught(kind(), "GET /x")
+        with contextlib.suppress(StorageFull):
+            await observations.flush()
+    counts: dict[str, int] = {}
+    for group in stores.groups:
+        counts[group.type] = counts.get(group.type, 0) + group.count
+    assert counts == {"KeyError": 2, "IndexError": 1}
+    assert len(told) == 3

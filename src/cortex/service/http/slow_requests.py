@@ -1,4 +1,4 @@
-"""Requests that never end: a time limit for heads, a least pace for bodies.
+"""Clients that never end: a time limit for heads, a least pace for bodies and answers.
 
 A client that sends a byte now and then costs a connection, not a worker; with limits it
 costs that for seconds. They are kept here, below the application, as nothing above sees
@@ -6,6 +6,9 @@ a request before its head is whole (Slowloris, RFC 9110 section 15.5.9).
 """
 
 import asyncio
+import fcntl
+import termios
+from array import array
 from typing import ClassVar
 
 from cortex.service.http.client_certificates import CertificateProtocol
@@ -19,6 +22,13 @@ BODY_WINDOW_SECONDS = 20.0
 
 BODY_BYTES_MIN = 500
 """Bytes a body must bring in a window: 25 a second, a tenth of the slowest modem."""
+
+TAKE_WINDOW_SECONDS = 30.0
+"""How often it is looked at whether a client takes an answer that waits for it."""
+
+TAKE_BYTES_MIN = 500
+"""Bytes it must take in a window: an event stream whose reader stands still holds one
+of few places."""
 
 _ANSWER = (
     b'{"type":"urn:cortex:error:request-timeout","title":"Request timeout",'
@@ -39,7 +49,12 @@ class PatientProtocol(CertificateProtocol):
     body_window_seconds: ClassVar[float] = BODY_WINDOW_SECONDS
     body_bytes_min: ClassVar[int] = BODY_BYTES_MIN
 
+    take_window_seconds: ClassVar[float] = TAKE_WINDOW_SECONDS
+    take_bytes_min: ClassVar[int] = TAKE_BYTES_MIN
+
     _timer: asyncio.TimerHandle | None = None
+    _taker: asyncio.TimerHandle | None = None
+    _waiting = 0
     _arrived = 0
 
     def connection_made(  # type: ignore[override]
@@ -52,6 +67,7 @@ class PatientProtocol(CertificateProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
         self._stop_waiting()
+        self._stop_watching_taker()
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
@@ -75,6 +91,43 @@ class PatientProtocol(CertificateProtocol):
         """Stop waiting: what follows is our own time."""
         self._stop_waiting()
         super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        """Look at the pace at which the answer is taken: it begins to pile up."""
+        super().pause_writing()
+        self._watch_taker()
+
+    def resume_writing(self) -> None:
+        """Stop looking: most of it is gone."""
+        self._stop_watching_taker()
+        super().resume_writing()
+
+    def _watch_taker(self) -> None:
+        self._waiting = self._untaken()
+        self._taker = self.loop.call_later(self.take_window_seconds, self._judge_taker)
+
+    def _judge_taker(self) -> None:
+        self._taker = None
+        if self._waiting - self._untaken() >= self.take_bytes_min:
+            self._watch_taker()
+            return
+        self.logger.warning(
+            "dropped a client that took nothing of its answer for %g seconds",
+            self.take_window_seconds,
+        )
+        self.transport.abort()
+
+    def _untaken(self) -> int:
+        """Return the bytes the client has not taken, of which the kernel holds most."""
+        held = array("i", [0])
+        link = self.transport.get_extra_info("socket")
+        fcntl.ioctl(link.fileno(), termios.TIOCOUTQ, held)
+        return self.transport.get_write_buffer_size() + held[0]
+
+    def _stop_watching_taker(self) -> None:
+        if self._taker is not None:
+            self._taker.cancel()
+            self._taker = None
 
     def _wait_for_head(self) -> None:
         self._timer = self.loop.call_later(self.head_seconds, self._give_up)
