@@ -23,8 +23,9 @@ def leftovers(settings: Settings, clock: Clock) -> Leftovers:
     places = (
         (home / TEMPORARY_FOLDER, "*"),
         (home, ".doctor-*"),
-        (home, "*.bak.*partial"),  # copies before migrations that were cut off
-        (home / "ledger", "*.bak.*partial"),
+        # Copies before migrations that were cut off, with their journals.
+        (home, "*.bak.*partial*"),
+        (home / "ledger", "*.bak.*partial*"),
     )
     return Leftovers(places, clock=clock)
 

@@ -5,11 +5,11 @@ passed over, how often a handler is called before its event is a dead letter.
 """
 
 import asyncio
-from collections import deque
 from enum import Enum, auto
 
+from cortex.bus.dead_events import DeadEvent, DeadEvents, Handler
 from cortex.bus.events import Event
-from cortex.bus.memory import DEAD_LETTERS_MAX, RETRY_SECONDS, DeadEvent, Handler
+from cortex.bus.memory import RETRY_SECONDS
 from cortex.foundation.clock import Clock
 from cortex.foundation.errors import ValidationError
 
@@ -42,15 +42,24 @@ class Inbox:
         """Begin without having seen anything."""
         self._name = name
         self._handler = handler
-        self._clock = clock
         self._tries_max = tries_max
         self._known: dict[str, None] = {}
-        self._dead: deque[DeadEvent] = deque(maxlen=DEAD_LETTERS_MAX)
+        self._dead = DeadEvents(clock)
         self.malformed = 0
 
     def dead_letters(self) -> tuple[DeadEvent, ...]:
         """Return refused events, the oldest first."""
-        return tuple(self._dead)
+        return self._dead.all()
+
+    async def retry(self, event_id: str) -> None:
+        """Offer a dead letter to the handler once more.
+
+        Raises:
+            NotFound: no such dead letter.
+            Exception: whatever the handler raised; the letter stays.
+        """
+        await self._dead.retry(self._name, event_id, self._handler)
+        self._remember(event_id)
 
     async def offer(self, body: bytes, tries: int) -> Outcome:
         """Call the handler, for the ``tries``-th time with this event."""
@@ -66,16 +75,18 @@ class Inbox:
             await self._handler(event)
         except Exception as error:  # noqa: BLE001 - worker loop: kept as dead letter
             return self._failed(event, f"{type(error).__name__}: {error}", tries)
-        self._known[event.id] = None
+        self._remember(event.id)
+        return Outcome.DONE
+
+    def _remember(self, event_id: str) -> None:
+        self._known[event_id] = None
         if len(self._known) > KNOWN_IDS_MAX:
             del self._known[next(iter(self._known))]
-        return Outcome.DONE
 
     def _failed(self, event: Event, reason: str, tries: int) -> Outcome:
         if tries < self._tries_max:
             return Outcome.AGAIN
-        now = self._clock.now()
-        self._dead.append(DeadEvent(self._name, event, reason, tries, now))
+        self._dead.bury(self._name, event, reason, tries)
         return Outcome.REFUSED
 
 

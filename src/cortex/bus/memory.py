@@ -8,27 +8,28 @@ from the outbox, instead of slowing down or starving the others.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass, field
 from typing import Self
 
+from cortex.bus.dead_events import (
+    DEAD_LETTERS_MAX,
+    DeadEvent,
+    DeadEvents,
+    Handler,
+)
 from cortex.bus.events import Event
 from cortex.foundation.clock import Clock
-from cortex.foundation.errors import Conflict, CortexError, NotFound
+from cortex.foundation.errors import Conflict, CortexError
 
 QUEUE_EVENTS_MAX = 1_024
 """Events waiting for one subscriber: a second of a busy server, about 1 MB."""
-
-DEAD_LETTERS_MAX = 1_000
-"""Refused events kept for inspection; the oldest go first."""
 
 TRIES_MAX = 3
 """Calls of a handler with one event before it is a dead letter."""
 
 RETRY_SECONDS = 0.1
 """Pause before the second call; it doubles with each further one."""
-
-Handler = Callable[[Event], Awaitable[None]]
 
 
 class SubscriberTooSlow(CortexError):
@@ -46,22 +47,6 @@ class BusOptions:
     dead_letters_max: int = DEAD_LETTERS_MAX
     tries_max: int = TRIES_MAX
     retry_seconds: float = RETRY_SECONDS
-
-
-@dataclass(frozen=True, slots=True)
-class DeadEvent:
-    """An event that a handler did not take, and why.
-
-    Attributes:
-        reason: the last error, or that the subscriber's queue was full.
-        failed_at: epoch seconds.
-    """
-
-    subscriber: str
-    event: Event
-    reason: str
-    tries: int
-    failed_at: float
 
 
 @dataclass(slots=True)
@@ -150,7 +135,7 @@ class Bus:
         self._options = options or BusOptions()
         self._subscribers: dict[str, _Subscriber] = {}
         self._queues: dict[int, _Queue] = {}
-        self._dead: deque[DeadEvent] = deque(maxlen=self._options.dead_letters_max)
+        self._dead = DeadEvents(clock, self._options.dead_letters_max)
         self._tasks: asyncio.TaskGroup | None = None
         self._stopping = asyncio.Event()
 
@@ -217,7 +202,7 @@ class Bus:
 
     def dead_letters(self) -> tuple[DeadEvent, ...]:
         """Return refused events, the oldest first."""
-        return tuple(self._dead)
+        return self._dead.all()
 
     async def retry(self, subscriber: str, event_id: str) -> None:
         """Offer a dead letter once more.
@@ -227,18 +212,13 @@ class Bus:
             Exception: whatever the handler raised; the letter stays.
         """
         known = self._subscribers.get(subscriber)
-        for letter in tuple(self._dead):
-            same = letter.subscriber == subscriber and letter.event.id == event_id
-            if same and known is not None:
-                await known.handler(letter.event)
-                self._dead.remove(letter)
-                return
-        raise NotFound("no such dead letter, or its subscriber is gone")
+        handler = None if known is None else known.handler
+        await self._dead.retry(subscriber, event_id, handler)
 
     def _overflow(self, queue: _Queue, event: Event) -> None:
         for known in self._subscribers.values():
             if known.queue is queue:
-                self._bury(known, event, "its queue was full", tries=0)
+                self._dead.bury(known.name, event, "its queue was full", 0)
                 return
         queue.too_slow = True
         queue.events.clear()
@@ -266,12 +246,6 @@ class Bus:
             else:
                 return
             if tries >= self._options.tries_max:
-                self._bury(known, event, reason, tries=tries)
+                self._dead.bury(known.name, event, reason, tries)
                 return
             await self._clock.sleep(self._options.retry_seconds * 2 ** (tries - 1))
-
-    def _bury(
-        self, known: _Subscriber, event: Event, reason: str, *, tries: int
-    ) -> None:
-        letter = DeadEvent(known.name, event, reason, tries, self._clock.now())
-        self._dead.append(letter)

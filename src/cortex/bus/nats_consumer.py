@@ -9,6 +9,7 @@ without another call; beyond that, handlers go by the event's id.
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from cortex.bus.dead_events import DeadEvent, Handler
 from cortex.bus.errors import TransportUnreachable
 from cortex.bus.inbox import (
     TRIES_MAX,
@@ -17,7 +18,7 @@ from cortex.bus.inbox import (
     heed_cancellation,
     pause_seconds,
 )
-from cortex.bus.memory import RETRY_SECONDS, DeadEvent, Handler
+from cortex.bus.memory import RETRY_SECONDS
 from cortex.bus.nats import STREAM, SUBJECT, NatsLink, unreachable
 from cortex.foundation.clock import Clock
 
@@ -84,6 +85,15 @@ class NatsConsumer:
     def dead_letters(self) -> tuple[DeadEvent, ...]:
         """Return refused events, the oldest first."""
         return self._inbox.dead_letters()
+
+    async def retry(self, event_id: str) -> None:
+        """Offer a dead letter of this process to the handler once more.
+
+        Raises:
+            NotFound: no such dead letter.
+            Exception: whatever the handler raised; the letter stays.
+        """
+        await self._inbox.retry(event_id)
 
     async def run(self) -> None:
         """Consume for ever, through losses of the server; the caller's task owns it."""

@@ -9,6 +9,7 @@ import heapq
 from dataclasses import dataclass
 from typing import Any, cast
 
+from cortex.bus.dead_events import DeadEvent, Handler
 from cortex.bus.errors import TransportUnreachable
 from cortex.bus.inbox import (
     TRIES_MAX,
@@ -17,7 +18,7 @@ from cortex.bus.inbox import (
     heed_cancellation,
     pause_seconds,
 )
-from cortex.bus.memory import RETRY_SECONDS, DeadEvent, Handler
+from cortex.bus.memory import RETRY_SECONDS
 from cortex.bus.redis_streams import STREAM, RedisStreamsLink, unreachable
 from cortex.foundation.clock import Clock
 from cortex.foundation.ids import IdSource
@@ -85,6 +86,15 @@ class RedisStreamsConsumer:
     def dead_letters(self) -> tuple[DeadEvent, ...]:
         """Return refused events, the oldest first."""
         return self._inbox.dead_letters()
+
+    async def retry(self, event_id: str) -> None:
+        """Offer a dead letter of this process to the handler once more.
+
+        Raises:
+            NotFound: no such dead letter.
+            Exception: whatever the handler raised; the letter stays.
+        """
+        await self._inbox.retry(event_id)
 
     async def run(self) -> None:
         """Consume for ever, through losses of the server; the caller's task owns it."""

@@ -50,6 +50,7 @@ def remove_abandoned(folder: Path, pattern: str) -> None:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             partial.unlink(missing_ok=True)
+            partial.with_name(f"{partial.name}-journal").unlink(missing_ok=True)
         except BlockingIOError:
             continue
         finally:

@@ -144,3 +144,30 @@ async def test_unsubscribing_frees_the_name() -> None:
         bus.subscribe("x", keep)
         bus.publish(miss("c"))
     assert sorted(seen) == ["a", "c"]
+
+
+async def test_a_letter_that_newer_ones_pushed_out_may_be_taken_all_the_same() -> None:
+    bus = Bus(clock=ManualClock(), options=BusOptions(tries_max=1, dead_letters_max=1))
+    gate, taken = asyncio.Event(), []
+
+    async def picky(event: Event) -> None:
+        if bus.dead_letters() and event.id == "first":
+            await gate.wait()
+            taken.append(event.id)
+            return
+        message = "cannot"
+        raise ValueError(message)
+
+    bus.subscribe("picky", picky)
+    async with running(bus), asyncio.timeout(60):
+        bus.publish(miss("first"))
+        while not bus.dead_letters():
+            await asyncio.sleep(0)
+        retrying = asyncio.create_task(bus.retry("picky", "first"))
+        bus.publish(miss("second"))
+        while bus.dead_letters()[0].event.id != "second":
+            await asyncio.sleep(0)
+        gate.set()
+        await retrying
+    assert taken == ["first"]
+    assert [letter.event.id for letter in bus.dead_letters()] == ["second"]

@@ -297,12 +297,13 @@ async def test_what_a_crash_left_of_a_copy_is_removed_by_the_next(
     abandoned = [path.with_name(f"{name}.partial") for name in left]
     others = path.with_name("copy1.db.k3j_2x9a.partial")
     busy = path.with_name(f"{copy.name}.in_work_.partial")
-    for one in (*abandoned, others, busy):
+    journal = path.with_name(f"{abandoned[1].name}-journal")
+    for one in (*abandoned, others, busy, journal):
         one.write_bytes(b"half")
     with busy.open("rb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         await database.backup(copy)
-        assert set(path.parent.glob("*partial")) == {others, busy}
+        assert set(path.parent.glob("*partial*")) == {others, busy}
     await database.backup(copy)
     assert set(path.parent.glob("*partial")) == {others}
 
