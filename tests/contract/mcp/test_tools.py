@@ -167,11 +167,13 @@ async def test_the_service_tells_of_itself(connect):
 
 async def test_how_the_service_does_is_read(served, connect):
     labels = (("route", "/memory/search"), ("status", "2xx"))
+    idle = (("route", "/memory"), ("status", "2xx"))
     history, now = served.world.use_cases.observed.kept, served.clock.now()
     for n in range(31):
         sample = Sample(REQUESTS, labels, Kind.COUNTER, n * 5.0)
         at = now - 300 + 10 * n
-        await history.append(at, [sample], RUN)
+        still = Sample(REQUESTS, idle, Kind.COUNTER, 7.0)
+        await history.append(at, [sample, still], RUN)
     async with connect() as client:
         quiet = await client.call_tool("slo.status", {})
         none = await client.call_tool("alerts.list", {})
@@ -185,7 +187,7 @@ async def test_how_the_service_does_is_read(served, connect):
     assert route["route"] == "/memory/search"
     assert route["requests_per_second"] == pytest.approx(0.5)
     assert route["p95_ms"] is None
-    assert "/memory/search: 0.5/s" in busy.content[0].text
+    assert busy.content[0].text == ("/memory/search: 0.5/s, P95 unknown, errors 0.00%")
     assert spans.structured_content["parts"] == []
 
 

@@ -181,7 +181,8 @@ class PerformanceTools:
     async def status(self, caller: Caller, given: StatusArguments) -> Answer:
         """Tell how each route did."""
         caller.allowed()
-        found = await self._observed.status(given.window_seconds)
+        known = await self._observed.status(given.window_seconds)
+        found = [route for route in known if route.rate > 0]
         told = [_route(route) for route in found[:ROUTES_MAX]]
         content = {
             "window_seconds": given.window_seconds,
@@ -190,7 +191,7 @@ class PerformanceTools:
         }
         lines = [
             f"{route['route']}: {route['requests_per_second']:.3g}/s, "
-            f"P95 {_said(route['p95_ms'])} ms, "
+            f"P95 {_said(route['p95_ms'], '.3g', ' ms')}, "
             f"errors {_said(route['error_share'], '.2%')}"
             for route in told
         ]
@@ -209,7 +210,7 @@ class PerformanceTools:
         }
         lines = [
             f"{part['name']}: {part['self_share']:.0%} of the time, "
-            f"P95 {_said(part['p95_ms'])} ms"
+            f"P95 {_said(part['p95_ms'], '.3g', ' ms')}"
             for part in parts
         ]
         return Answer(content, "\n".join(lines) or "No traces are kept of this time.")
@@ -295,5 +296,5 @@ def _share(value: float) -> float:
     return min(1.0, max(0.0, round(value, 9)))
 
 
-def _said(value: float | None, form: str = ".3g") -> str:
-    return "unknown" if value is None else format(value, form)
+def _said(value: float | None, form: str, unit: str = "") -> str:
+    return "unknown" if value is None else f"{value:{form}}{unit}"
