@@ -1,5 +1,6 @@
-"""Real servers in their own processes, each with a home folder of its own."""
+"""Servers for tests: Cortex in processes with homes of their own, and a Sentry."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -7,7 +8,8 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -126,3 +128,78 @@ def _await_ready(server: RunningServer) -> None:
             pass
         time.sleep(0.05)
     pytest.fail(f"the server did not start:\n{server.log.read_text()}")
+
+
+SENTRY_KEY = "0123456789abcdef0123456789abcdef"
+
+
+@dataclass
+class SentryServer:
+    """Takes envelopes; answers by script, then 200; silent, it only takes them.
+
+    Attributes:
+        asked: connections so far.
+        heads: request heads of what was taken, in small letters.
+        bodies: what was taken.
+        answers: status lines with further headers, one a request.
+    """
+
+    port: int = 0
+    asked: int = 0
+    heads: list[str] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+    answers: deque[str] = field(default_factory=deque)
+    silent: bool = False
+    connections: list[asyncio.Task[None]] = field(default_factory=list)
+
+    @property
+    def dsn(self) -> str:
+        return f"http://{SENTRY_KEY}@127.0.0.1:{self.port}/base/42"
+
+    @property
+    def taken(self) -> list:
+        """Return the envelopes as Sentry's own package reads them."""
+        # Here, for few tests need it and it takes a while to import.
+        from sentry_sdk.envelope import Envelope
+
+        return [Envelope.deserialize(body) for body in self.bodies]
+
+    @property
+    def events(self) -> list[dict]:
+        return [one.get_event() for one in self.taken]
+
+    async def serve(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self.connections.append(asyncio.current_task())
+        try:
+            await self.answer(reader, writer)
+        finally:
+            writer.close()
+
+    async def answer(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self.asked += 1
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        length = int(head.partition("content-length: ")[2].split()[0])
+        body = await reader.readexactly(length)
+        self.heads.append(head)
+        self.bodies.append(body)
+        if self.silent:
+            await reader.read()
+            return
+        told = self.answers.popleft() if self.answers else "200 OK"
+        writer.write(f"HTTP/1.1 {told}\r\ncontent-length: 0\r\n\r\n".encode())
+
+
+@pytest.fixture
+async def sentry() -> AsyncIterator[SentryServer]:
+    """Return a Sentry server on a free port."""
+    taking = SentryServer()
+    listening = await asyncio.start_server(taking.serve, "127.0.0.1", 0)
+    taking.port = listening.sockets[0].getsockname()[1]
+    yield taking
+    listening.close()
+    async with asyncio.timeout(60):
+        await asyncio.gather(*taking.connections)

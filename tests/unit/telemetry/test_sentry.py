@@ -1,16 +1,14 @@
 """Envelopes as Sentry's own package reads them, over a real socket, and bad servers."""
 
-import asyncio
 import itertools
-from collections import deque
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from typing import Any
 
 import httpx
 import pytest
-from sentry_sdk.envelope import Envelope
 from sentry_sdk.utils import Dsn as OfficialDsn
 
 from cortex.foundation.errors import ValidationError
@@ -32,69 +30,15 @@ KEY = "0123456789abcdef0123456789abcdef"
 START = 1_700_000_000.0
 
 
-@dataclass
-class Server:
-    """Takes envelopes; answers by script, then 200."""
-
-    port: int = 0
-    taken: list[Envelope] = field(default_factory=list)
-    heads: list[str] = field(default_factory=list)
-    answers: deque[str] = field(default_factory=deque)
-    silent: bool = False
-    connections: list[asyncio.Task[None]] = field(default_factory=list)
-
-    @property
-    def dsn(self) -> str:
-        return f"http://{KEY}@127.0.0.1:{self.port}/base/42"
-
-    async def serve(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        self.connections.append(asyncio.current_task())
-        try:
-            await self.answer(reader, writer)
-        finally:
-            writer.close()
-
-    async def answer(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-        if self.silent:
-            await reader.read()
-        else:
-            length = int(head.partition("content-length: ")[2].split()[0])
-            body = await reader.readexactly(length)
-            self.heads.append(head)
-            self.taken.append(Envelope.deserialize(body))
-            told = self.answers.popleft() if self.answers else "200 OK"
-            writer.write(f"HTTP/1.1 {told}\r\ncontent-length: 0\r\n\r\n".encode())
-
-    @property
-    def events(self) -> list[dict]:
-        return [one.get_event() for one in self.taken]
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    taking = Server()
-    listening = await asyncio.start_server(taking.serve, "127.0.0.1", 0)
-    taking.port = listening.sockets[0].getsockname()[1]
-    yield taking
-    listening.close()
-    async with asyncio.timeout(60):
-        await asyncio.gather(*taking.connections)
-
-
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock(START)
 
 
 @pytest.fixture
-async def sender(server: Server, clock: ManualClock) -> AsyncIterator[SentrySender]:
-    async with httpx.AsyncClient(timeout=0.5) as client:
-        yield sender_to(server.dsn, clock, client)
+async def sender(sentry: Any, clock: ManualClock) -> AsyncIterator[SentrySender]:
+    async with httpx.AsyncClient(timeout=30) as client:
+        yield sender_to(sentry.dsn, clock, client)
 
 
 def sender_to(dsn: str, clock: ManualClock, client: httpx.AsyncClient) -> SentrySender:
@@ -126,12 +70,12 @@ def other(group: ErrorGroup, number: int) -> ErrorGroup:
 
 
 async def test_an_event_arrives_as_the_official_package_reads_it(
-    server: Server, sender: SentrySender, clock: ManualClock
+    sentry: Any, sender: SentrySender, clock: ManualClock
 ) -> None:
     group = replace(met(clock), last_correlation_id="order-7")
     sender.offer([group])
     await sender.flush()
-    (taken,), (head,) = server.taken, server.heads
+    (taken,), (head,) = sentry.taken, sentry.heads
     assert head.startswith("post /base/api/42/envelope/ ")
     assert f"sentry_version=7, sentry_key={KEY}" in head
     assert "content-type: application/x-sentry-envelope" in head
@@ -158,39 +102,39 @@ async def test_an_event_arrives_as_the_official_package_reads_it(
 
 
 async def test_secrets_and_people_stay_here(
-    server: Server, sender: SentrySender, clock: ManualClock
+    sentry: Any, sender: SentrySender, clock: ManualClock
 ) -> None:
     collector = ErrorCollector(clock)
     leak = RuntimeError("Bearer abcdef0123456789 of ann@example.org")
     collector.caught(leak, "GET /")
     sender.offer(collector.take())
     await sender.flush()
-    sent = server.taken[0].serialize()
+    sent = sentry.taken[0].serialize()
     assert b"abcdef0123456789" not in sent
     assert b"ann@example.org" not in sent
 
 
 async def test_a_storm_of_one_fault_is_one_event(
-    server: Server, sender: SentrySender, clock: ManualClock
+    sentry: Any, sender: SentrySender, clock: ManualClock
 ) -> None:
     for _ in range(1_000):
         sender.offer([met(clock)])
         clock.advance(1)
     await sender.flush()
-    [event] = server.events
+    [event] = sentry.events
     assert event["extra"]["occurrences"] == 1_000
     assert event["extra"]["first_seen"] == "2023-11-14T22:13:20Z"
     assert event["timestamp"] == START + 999
 
 
 async def test_more_faults_than_have_room_are_dropped_and_counted(
-    server: Server, sender: SentrySender, clock: ManualClock
+    sentry: Any, sender: SentrySender, clock: ManualClock
 ) -> None:
     group = met(clock)
     sender.offer([other(group, number) for number in range(GROUPS_WAITING_MAX + 7)])
     assert sender.dropped == 7
     await sender.flush()
-    assert len(server.taken) == sender.sent == GROUPS_WAITING_MAX
+    assert len(sentry.taken) == sender.sent == GROUPS_WAITING_MAX
 
 
 @pytest.mark.parametrize(
@@ -204,55 +148,55 @@ async def test_more_faults_than_have_room_are_dropped_and_counted(
     ],
 )
 async def test_a_server_that_wants_none_is_left_alone_and_asked_again(
-    server: Server, sender: SentrySender, clock: ManualClock, answer: str, seconds: int
+    sentry: Any, sender: SentrySender, clock: ManualClock, answer: str, seconds: int
 ) -> None:
-    server.answers.append(answer)
+    sentry.answers.append(answer)
     group = met(clock)
     sender.offer([group, other(group, 1)])
     await sender.flush()
-    assert len(server.taken) == 1
+    assert len(sentry.taken) == 1
     clock.advance(seconds - 1)
     await sender.flush()
-    assert len(server.taken) == 1
+    assert len(sentry.taken) == 1
     sender.offer([met(clock)])
     clock.advance(1)
     await sender.flush()
-    assert len(server.taken) == 3
-    counts = {e["fingerprint"][0]: e["extra"]["occurrences"] for e in server.events[1:]}
+    assert len(sentry.taken) == 3
+    counts = {e["fingerprint"][0]: e["extra"]["occurrences"] for e in sentry.events[1:]}
     assert counts == {group.fingerprint: 2, f"{1:016x}": 1}
     assert (sender.sent, sender.dropped) == (2, 0)
 
 
 async def test_a_limit_comes_with_a_good_answer_too(
-    server: Server, sender: SentrySender, clock: ManualClock
+    sentry: Any, sender: SentrySender, clock: ManualClock
 ) -> None:
-    server.answers.append("200 OK\r\nx-sentry-rate-limits: 5:error;default:org")
+    sentry.answers.append("200 OK\r\nx-sentry-rate-limits: 5:error;default:org")
     group = met(clock)
     sender.offer([group, other(group, 1)])
     await sender.flush()
-    assert len(server.taken) == 1
+    assert len(sentry.taken) == 1
     clock.advance(5)
     await sender.flush()
-    assert len(server.taken) == 2
+    assert len(sentry.taken) == 2
 
 
 async def test_what_the_server_refuses_for_good_is_dropped(
-    server: Server, sender: SentrySender, clock: ManualClock
+    sentry: Any, sender: SentrySender, clock: ManualClock
 ) -> None:
-    server.answers.append("403 Forbidden")
+    sentry.answers.append("403 Forbidden")
     sender.offer([met(clock)])
     await sender.flush()
     await sender.flush()
-    assert len(server.taken) == 1
+    assert len(sentry.taken) == 1
     assert (sender.sent, sender.dropped) == (0, 1)
 
 
 @pytest.mark.parametrize("fault", ["silent", "dead"])
 async def test_a_slow_or_dead_server_costs_one_try_a_minute(
-    server: Server, clock: ManualClock, fault: str
+    sentry: Any, clock: ManualClock, fault: str
 ) -> None:
-    server.silent = fault == "silent"
-    dsn = server.dsn if server.silent else f"http://{KEY}@127.0.0.1:9/1"
+    sentry.silent = fault == "silent"
+    dsn = sentry.dsn if sentry.silent else f"http://{KEY}@127.0.0.1:9/1"
     async with httpx.AsyncClient(timeout=0.05) as client:
         sender = sender_to(dsn, clock, client)
         sender.offer([met(clock)])
@@ -260,11 +204,12 @@ async def test_a_slow_or_dead_server_costs_one_try_a_minute(
         await sender.flush()
         assert (sender.sent, sender.dropped) == (0, 0)
     async with httpx.AsyncClient() as client:
-        server.silent = False
-        again = sender_to(server.dsn, clock, client)
+        sentry.silent = False
+        sentry.bodies.clear()
+        again = sender_to(sentry.dsn, clock, client)
         again.offer(list(sender._waiting.values()))
         await again.flush()
-    assert len(server.taken) == 1
+    assert len(sentry.taken) == 1
 
 
 @pytest.mark.parametrize(
