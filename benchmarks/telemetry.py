@@ -209,7 +209,7 @@ class Switch:
         vars(layer._metrics).clear()
         vars(layer._metrics).update(counted)
         if not on:
-            layer._metrics.request = silent
+            layer._metrics.request = layer._metrics.searched = silent
 
     async def flush(self) -> float:
         """Write the traces kept since the last call; return its CPU microseconds."""

@@ -132,8 +132,9 @@ class Observing:
     def components(self) -> tuple[Component, ...]:
         """Return the parts in the order they start."""
         return (
-            opened("log-lines", self._gather, self._write_at_once),
             *self._log_files(),
+            # After the files: lines that wait at the end are made before they close.
+            opened("log-lines", self._gather, self._write_at_once),
             opened("observations", self._open, self._database.close),
             opened("senders", _nothing, self._http.aclose),
             opened("last-traces", _nothing, self._export_last),

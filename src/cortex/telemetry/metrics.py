@@ -5,7 +5,6 @@ Names and labels are the operator's interface: they are listed in
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
 
 from prometheus_client import (
     CollectorRegistry,
@@ -20,33 +19,29 @@ from prometheus_client.core import CounterMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
+from cortex.foundation.clock import Clock, SystemClock
 from cortex.telemetry.model_metrics import ModelMetrics
+from cortex.telemetry.request_metrics import (
+    SECONDS,
+    InFlight,
+    RequestMetrics,
+    RequestSample,
+    SearchMetrics,
+)
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
-
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
-"""Histogram bounds: the goals of 25, 50, 100, 250 ms and 1 s are among them."""
 
 UNMATCHED_ROUTE = "(unmatched)"
 """Route label of requests to no route: raw paths would grow without bound."""
 
 
-class RequestSample(NamedTuple):
-    """One finished request; ``route`` is the template, never the raw path."""
-
-    route: str
-    method: str
-    status: int
-    seconds: float
-
-
 class Metrics:
     """Every metric of the service; safe to use from any thread."""
 
-    def __init__(self, *, brand: str, version: str) -> None:
-        """Register everything, in a fresh registry."""
+    def __init__(self, *, brand: str, version: str, clock: Clock | None = None) -> None:
+        """Register everything, in a fresh registry; the clock dates exemplars."""
         self.registry = CollectorRegistry()
-        self._declare_requests()
+        self._declare_requests(clock or SystemClock())
         self._declare_memory()
         self._declare_models()
         self._declare_language()
@@ -56,26 +51,11 @@ class Metrics:
         info = Info("cortex_build", "Which build runs", registry=self.registry)
         info.info({"brand": brand, "version": version})
 
-    def _declare_requests(self) -> None:
-        labels = ("route", "method", "status")
-        self._requests = Counter(
-            "cortex_http_requests",
-            "HTTP requests finished, by route template and status class",
-            labels,
-            registry=self.registry,
-        )
-        self._request_seconds = Histogram(
-            "cortex_http_request_seconds",
-            "Time from the request's first byte to the answer's last",
-            labels,
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
-        self.requests_in_flight = Gauge(
-            "cortex_http_requests_in_flight",
-            "HTTP requests being worked on",
-            registry=self.registry,
-        )
+    def _declare_requests(self, clock: Clock) -> None:
+        self._requests = RequestMetrics(clock)
+        self.registry.register(self._requests)
+        self.requests_in_flight = InFlight()
+        self.registry.register(self.requests_in_flight)
         self.errors = Counter(
             "cortex_errors",
             "Requests refused or failed, by error code",
@@ -89,6 +69,9 @@ class Metrics:
             ("tool", "outcome"),
             registry=self.registry,
         )
+
+        self._searches = SearchMetrics(clock)
+        self.registry.register(self._searches)
 
     def _declare_memory(self) -> None:
         self.memories_stored = Counter(
@@ -104,23 +87,6 @@ class Metrics:
         self.memories_forgotten = Counter(
             "cortex_memories_forgotten",
             "Memories removed from every file",
-            registry=self.registry,
-        )
-        self.searches = Counter(
-            "cortex_searches",
-            "Searches answered, by mode",
-            ("mode",),
-            registry=self.registry,
-        )
-        self.searches_low_confidence = Counter(
-            "cortex_searches_low_confidence",
-            "Searches whose best hit was below the relevance floor",
-            registry=self.registry,
-        )
-        self.search_hits = Histogram(
-            "cortex_search_hits",
-            "Memories a search answered with",
-            buckets=(0, 1, 2, 5, 10, 20, 50, 100),
             registry=self.registry,
         )
         self.contexts_built = Counter(
@@ -170,7 +136,7 @@ class Metrics:
         self.loop_lag = Histogram(
             "cortex_event_loop_lag_seconds",
             "How late the event loop comes to what is due",
-            buckets=_SECONDS,
+            buckets=SECONDS,
             registry=self.registry,
         )
         self.spans_exported = Counter(
@@ -187,7 +153,6 @@ class Metrics:
         )
 
     def _declare_objectives(self) -> None:
-        self._of_kind: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._observe: Callable[[str, int, float], None] = _ignore
         self._objectives = _Objectives()
         self.registry.register(self._objectives)
@@ -199,7 +164,7 @@ class Metrics:
         self.embedding_seconds = Histogram(
             "cortex_embedding_seconds",
             "Time to embed one request's texts",
-            buckets=_SECONDS,
+            buckets=SECONDS,
             registry=self.registry,
         )
 
@@ -220,7 +185,7 @@ class Metrics:
             "cortex_model_call_seconds",
             "Time of a call of the language model, its repetitions included",
             ("provider",),
-            buckets=(*_SECONDS, 30.0, 60.0),
+            buckets=(*SECONDS, 30.0, 60.0),
             registry=self.registry,
         )
         self.plans = Counter(
@@ -270,18 +235,11 @@ class Metrics:
     def request(self, sample: RequestSample, trace_id: str = "") -> None:
         """Count one finished request; ``trace_id`` names a trace that shows it."""
         self._observe(sample.route, sample.status, sample.seconds)
-        kind = (sample.route, sample.method, sample.status // 100)
-        requests, seconds = self._of_kind.get(kind) or self._labelled(kind)
-        requests.inc()
-        seconds.observe(sample.seconds, {"trace_id": trace_id} if trace_id else None)
+        self._requests.add(sample, trace_id)
 
-    def _labelled(self, kind: tuple[str, str, int]) -> tuple[Counter, Histogram]:
-        """Return the counters of such requests, and remember them: kinds are few."""
-        route, method, hundreds = kind
-        labels = (route, method, f"{hundreds}xx")
-        found = self._requests.labels(*labels), self._request_seconds.labels(*labels)
-        self._of_kind[kind] = found
-        return found
+    def searched(self, mode: str, hits: int, *, low_confidence: bool) -> None:
+        """Count one answered search; modes are few."""
+        self._searches.add(mode, hits, low_confidence=low_confidence)
 
     def render(self) -> bytes:
         """Return this process' metrics in the Prometheus text format."""

@@ -75,10 +75,9 @@ class _Counting:
         self, namespace: Namespace, query: Query, context: CallContext, /
     ) -> Recalled:
         found = await self.inner.search(namespace, query, context)
-        self.metrics.searches.labels(query.mode.value).inc()
-        self.metrics.search_hits.observe(len(found.hits))
-        if found.low_confidence:
-            self.metrics.searches_low_confidence.inc()
+        self.metrics.searched(
+            query.mode.value, len(found.hits), low_confidence=found.low_confidence
+        )
         return found
 
     async def build_context(

@@ -1,8 +1,12 @@
 """Counts each finished request for the objectives it belongs to."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeAlias
 
 from cortex.operations.slo.model import Counts, Objective, covering
+
+Watched: TypeAlias = tuple[tuple[Callable[[int, float], bool | None], list[int]], ...]
+"""The verdicts on requests of one route, each with what it counts: total and bad."""
 
 
 class Tally:
@@ -16,18 +20,19 @@ class Tally:
         """Count for these objectives; all begin at zero."""
         self._objectives = tuple(objectives)
         self._counts = {item.name: [0, 0] for item in self._objectives}
-        self._of_route: dict[str, tuple[Objective, ...]] = {}
+        self._of_route: dict[str, Watched] = {}
 
     def observe(self, route: str, status: int, seconds: float) -> None:
         """Count one finished request; ``route`` is a template, so there are few."""
-        objectives = self._of_route.get(route)
-        if objectives is None:
-            objectives = covering(self._objectives, route)
-            self._of_route[route] = objectives
-        for objective in objectives:
-            bad = objective.verdict(status, seconds)
+        watched = self._of_route.get(route)
+        if watched is None:
+            watched = self._of_route[route] = tuple(
+                (item.verdict, self._counts[item.name])
+                for item in covering(self._objectives, route)
+            )
+        for verdict, counts in watched:
+            bad = verdict(status, seconds)
             if bad is not None:
-                counts = self._counts[objective.name]
                 counts[0] += 1
                 counts[1] += bad
 

@@ -49,7 +49,7 @@ class RemoteWork:
         """End; ``records`` are there from now on."""
         if self._span is not None:
             self._span.__exit__(kind, error, traceback)
-            self.records = self._span.trace.records(self._span)
+            self.records = self._span.trace.ends(self._span).records()
             self._span.trace.forget()
 
 

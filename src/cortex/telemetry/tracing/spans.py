@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from cortex.foundation.clock import Clock
 from cortex.telemetry.tracing.model import Attribute, SpanRecord
@@ -48,38 +48,45 @@ class Trace:
         self.asked_for = False
         self.drawn = False
         self.ended: list[Span] = []
-        self.adopted: list[SpanRecord] = []
+        self.adopted: tuple[SpanRecord, ...] = ()
         self.dropped = 0
-
-    def add(self, span: "Span") -> None:
-        """Keep a span that has ended."""
-        if len(self.ended) < SPANS_PER_TRACE_MAX:
-            self.ended.append(span)
-        else:
-            self.dropped += 1
 
     def adopt(self, records: tuple[SpanRecord, ...]) -> None:
         """Keep spans that another process recorded for this trace."""
         room = SPANS_PER_TRACE_MAX - len(self.adopted)
-        self.adopted.extend(records[:room])
+        self.adopted += records[:room]
         self.dropped += max(0, len(records) - room)
 
-    def records(self, top: "Span") -> tuple[SpanRecord, ...]:
-        """Return all spans, the outermost last."""
+    def ends(self, top: "Span") -> "EndedTrace":
+        """Return what was recorded until now, as the outermost span has ended."""
+        inner = [span for span in self.ended if span is not top]
         epoch = self.clock.now() - self.clock.monotonic()
-        inner = (span.record(epoch) for span in self.ended if span is not top)
-        return (*self.adopted, *inner, top.record(epoch))
+        return EndedTrace(top, inner, self.adopted, epoch)
 
     def forget(self) -> None:
         """Let the spans go, which know their trace: no rings for the collector."""
         self.ended.clear()
 
 
+class EndedTrace(NamedTuple):
+    """A trace that is not written down yet: its spans, and when its clock began."""
+
+    top: "Span"
+    inner: "list[Span]"
+    adopted: tuple[SpanRecord, ...]
+    epoch: float
+
+    def records(self) -> tuple[SpanRecord, ...]:
+        """Return all spans, the outermost last."""
+        inner = [span.record(self.epoch) for span in self.inner]
+        return (*self.adopted, *inner, self.top.record(self.epoch))
+
+
 class Span:
     """A part of a trace; entered and left once."""
 
     __slots__ = (
-        "_number",
+        "_id",
         "attributes",
         "error",
         "name",
@@ -101,7 +108,7 @@ class Span:
         self.parent = parent
         self.name = name
         self.attributes = attributes
-        self._number = 0
+        self._id = ""
         self.error = ""
         self.started = 0.0
         self.seconds = 0.0
@@ -122,7 +129,11 @@ class Span:
         self.seconds = self.trace.clock.monotonic() - self.started
         if kind is not None and not issubclass(kind, NOT_ERRORS):
             self.error = getattr(error, "code", "") or kind.__name__
-        self.trace.add(self)
+        ended = self.trace.ended
+        if len(ended) < SPANS_PER_TRACE_MAX:
+            ended.append(self)
+        else:
+            self.trace.dropped += 1
         # Not a token: an async generator may be closed in another context.
         _CURRENT.set(self.parent)
 
@@ -142,9 +153,9 @@ class Span:
     @property
     def span_id(self) -> str:
         """Return 16 hexadecimal digits; drawn when first asked for, few ever are."""
-        if not self._number:
-            self._number = self.trace.bits(64) or 1
-        return f"{self._number:016x}"
+        if not self._id:
+            self._id = f"{self.trace.bits(64) or 1:016x}"
+        return self._id
 
     @property
     def traceparent(self) -> str:

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict, deque
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from cortex.foundation.clock import Clock
 from cortex.telemetry.correlation import parse_traceparent
@@ -14,7 +14,7 @@ from cortex.telemetry.tracing.sampling import (
     by_ratio,
     decide,
 )
-from cortex.telemetry.tracing.spans import Bits, Span, Trace
+from cortex.telemetry.tracing.spans import Bits, EndedTrace, Span, Trace
 
 KEPT_TRACES_MAX = 1_000
 """Traces that wait to be written: a few seconds of errors only."""
@@ -81,6 +81,18 @@ class NoRoot:
         """Do nothing."""
 
 
+class _Kept(NamedTuple):
+    """A trace that waits to be taken; written down only then, with its company."""
+
+    trace: EndedTrace
+    verdict: Verdict
+    dropped: int
+
+    def record(self) -> TraceRecord:
+        reason, weight = self.verdict.reason, self.verdict.weight
+        return TraceRecord(self.trace.records(), reason, weight, self.dropped)
+
+
 class Tracer:
     """Begins the traces of one process, and holds those kept until they are taken."""
 
@@ -90,7 +102,7 @@ class Tracer:
         self._bits = bits
         self._sampling = sampling
         self._drawn = by_ratio(sampling.ratio)
-        self._kept: deque[TraceRecord] = deque()
+        self._kept: deque[_Kept] = deque()
         self._remembered: OrderedDict[str, None] = OrderedDict()
         self._urgent = False
         self.dropped_traces = 0
@@ -110,11 +122,12 @@ class Tracer:
         if not self._sampling.enabled:
             return NoRoot(caller)
         came = parse_traceparent(caller) if caller else None
-        trace_id = came.trace_id if came else f"{self._bits(128) or 1:032x}"
-        parent = came.parent_id if came else ""
-        trace = Trace(trace_id, parent, self._clock, self._bits)
-        trace.asked_for = came is not None and came.sampled
-        trace.drawn = self._drawn(trace_id)
+        if came is None:
+            trace = Trace(f"{self._bits(128) or 1:032x}", "", self._clock, self._bits)
+        else:
+            trace = Trace(came.trace_id, came.parent_id, self._clock, self._bits)
+            trace.asked_for = came.sampled
+        trace.drawn = self._drawn(trace.trace_id)
         return Root(self, trace, name)
 
     def ended(self, root: Root) -> None:
@@ -122,8 +135,7 @@ class Tracer:
         trace = root.trace
         root.verdict = verdict = self._verdict(root)
         if verdict is not None:
-            told = trace.records(root)
-            self._keep(TraceRecord(told, verdict.reason, verdict.weight, trace.dropped))
+            self._keep(_Kept(trace.ends(root), verdict, trace.dropped))
         trace.forget()
 
     @property
@@ -137,7 +149,7 @@ class Tracer:
 
     def take(self) -> list[TraceRecord]:
         """Return the traces kept since the last call, and forget them here."""
-        taken = list(self._kept)
+        taken = [kept.record() for kept in self._kept]
         self._kept.clear()
         self._urgent = False
         return taken
@@ -154,13 +166,13 @@ class Tracer:
             return Verdict(Reason.CALLER, 1.0)
         return verdict
 
-    def _keep(self, record: TraceRecord) -> None:
+    def _keep(self, kept: "_Kept") -> None:
         if len(self._kept) >= KEPT_TRACES_MAX:
             self.dropped_traces += 1
             return
-        self._kept.append(record)
-        if record.reason is not Reason.RATIO or len(self._kept) >= MANY_TRACES:
+        self._kept.append(kept)
+        if kept.verdict.reason is not Reason.RATIO or len(self._kept) >= MANY_TRACES:
             self._urgent = True
-        self._remembered[record.top.trace_id] = None
+        self._remembered[kept.trace.top.trace.trace_id] = None
         if len(self._remembered) > REMEMBERED_TRACES_MAX:
             self._remembered.popitem(last=False)

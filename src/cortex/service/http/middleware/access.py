@@ -6,7 +6,8 @@ from cortex.foundation.clock import Clock
 from cortex.service.http.caller import EVENT_STREAM
 from cortex.service.http.record import OPEN_PATHS, RequestRecord, record_of, route_of
 from cortex.telemetry.logs import Logger
-from cortex.telemetry.metrics import Metrics, RequestSample
+from cortex.telemetry.metrics import Metrics
+from cortex.telemetry.request_metrics import RequestSample
 from cortex.telemetry.tracing.model import Attribute
 from cortex.telemetry.tracing.tracer import NoRoot, Root, Tracer
 
@@ -56,11 +57,15 @@ class Access:
                 finally:
                     seconds = self._clock.monotonic() - started
                     sample = _sample(scope, record, seconds)
-                    _describe(root, record, sample)
+                    root.endless = sample.route == EVENT_STREAM
+                    if sample.status >= _FAILED:
+                        root.fail(record.error_code or str(sample.status))
                     self._tell(scope, record, sample)
         finally:
             if record.leave is not None:
                 record.leave()
+            if root.kept_id:
+                _describe(root, record, sample)
             self._metrics.requests_in_flight.dec()
             self._metrics.request(sample, root.kept_id)
 
@@ -92,9 +97,8 @@ def _sample(scope: Scope, record: RequestRecord, seconds: float) -> RequestSampl
 def _describe(
     root: Root | NoRoot, record: RequestRecord, sample: RequestSample
 ) -> None:
-    """Name the trace's outermost span as OpenTelemetry's conventions do."""
+    """Name a kept trace's outermost span as OpenTelemetry's conventions do."""
     root.name = f"{sample.method} {sample.route}"
-    root.endless = sample.route == EVENT_STREAM
     attributes: dict[str, Attribute] = {
         "http.request.method": sample.method,
         "http.route": sample.route,
@@ -102,5 +106,3 @@ def _describe(
         "cortex.correlation_id": record.correlation_id,
     }
     root.set(**attributes)
-    if sample.status >= _FAILED:
-        root.fail(record.error_code or str(sample.status))
