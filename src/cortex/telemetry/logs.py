@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import IO, Any, NamedTuple, Protocol
+from typing import IO, Any, Protocol, TypeAlias
 
 import orjson
 import structlog
@@ -100,16 +100,9 @@ Keep = Callable[[str], None]
 Facts = dict[str, Any]
 
 
-class _Said(NamedTuple):
-    """What was logged, and under which ids: enough to make its line later."""
-
-    level: str
-    event: str
-    fields: Facts
-    now: float
-    correlation_id: str
-    trace_ids: tuple[str, str] | None
-
+_Said: TypeAlias = tuple[str, str, Facts, float, str, tuple[str, str] | None]
+"""What was logged, to make its line later: level, event, fields, when, correlation id,
+and the ids of trace and span."""
 
 _JSON_BITS = 64
 """Integers of so many bits, and more, are written as text."""
@@ -185,19 +178,20 @@ class _Lines:
     def _tell(self, level: str, event: str, fields: Facts) -> None:
         if "exc_info" in fields:
             self._unfold(level, fields)
-        now = self._clock.now()
-        said = _Said(level, event, fields, now, correlation.current(), trace_ids())
+        now, current = self._clock.now(), correlation.current()
+        said = (level, event, fields, now, current, trace_ids())
         self._out.add(said, urgent=level not in _PATIENT)
 
     def _line(self, said: _Said) -> str:
         """Return the line to write, and keep it as JSON."""
-        facts = {"event": masked(said.event), **redacted(said.fields)}
-        facts["level"] = said.level
-        facts["timestamp"] = self._timestamp(said.now)
-        if said.correlation_id:
-            facts.setdefault("correlation_id", masked(said.correlation_id))
-        if said.trace_ids is not None:
-            facts["trace_id"], facts["span_id"] = said.trace_ids
+        level, event, fields, now, correlation_id, ids = said
+        facts = {"event": masked(event), **redacted(fields)}
+        facts["level"] = level
+        facts["timestamp"] = self._timestamp(now)
+        if correlation_id:
+            facts.setdefault("correlation_id", masked(correlation_id))
+        if ids is not None:
+            facts["trace_id"], facts["span_id"] = ids
         line = self._json(facts)
         if self._keep is not None:
             self._keep(line)

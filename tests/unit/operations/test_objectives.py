@@ -1,6 +1,8 @@
 """Files of objectives: the short form, OpenSLO, and what is refused."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cortex.operations.errors import SloInvalid
 from cortex.operations.slo.defaults import default_objectives
@@ -143,6 +145,35 @@ def test_a_request_counts_for_each_promise_it_belongs_to() -> None:
     assert counts["service:latency-p95"] == Counts(4, 2)
     assert counts["health:latency-p95"] == Counts(0, 0)
     assert counts["context:availability"] == Counts(0, 0)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["/memory/search", "/memory", "/health", "/x"]),
+            st.sampled_from([200, 404, 499, 500, 503]),
+            st.one_of(
+                st.sampled_from([0.05, 0.1, 0.25, 0.5, 1.0]),
+                st.floats(0.0, 20.0, allow_nan=False),
+            ),
+        )
+    )
+)
+def test_a_tally_counts_what_each_promise_says_of_each_request(
+    requests: list[tuple[str, int, float]],
+) -> None:
+    promises = default_objectives()
+    tally = Tally(promises)
+    for request in requests:
+        tally.observe(*request)
+    for promise in promises:
+        verdicts = [
+            promise.verdict(status, seconds)
+            for route, status, seconds in requests
+            if promise.covers(route)
+        ]
+        counted = [bad for bad in verdicts if bad is not None]
+        assert tally.counts()[promise.name] == Counts(len(counted), sum(counted))
 
 
 def test_a_budget_is_the_share_of_bad_requests_it_allows() -> None:

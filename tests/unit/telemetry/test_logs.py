@@ -2,6 +2,7 @@ import asyncio
 import errno
 import json
 import logging
+import random
 import re
 from io import StringIO
 
@@ -16,6 +17,9 @@ from cortex.telemetry.logs import (
     route_stdlib,
 )
 from cortex.telemetry.redaction import redact
+from cortex.telemetry.tracing import trace_ids
+from cortex.telemetry.tracing.sampling import Sampling
+from cortex.telemetry.tracing.tracer import Tracer
 from cortex.testing.memory import VirtualClock
 
 
@@ -107,6 +111,13 @@ def test_text_that_json_cannot_carry_is_still_logged():
     assert line["path"] == "\\ud800"
 
 
+@pytest.mark.parametrize("value", [2**70, {"name": "\ud800"}, ["\ud800", 2**70]])
+def test_what_json_cannot_carry_costs_neither_the_line_nor_its_company(value):
+    line = json.loads(logged(lambda log: log.info("x", odd=value, port=4949)))
+    assert (line["event"], line["port"]) == ("x", 4949)
+    assert line["odd"]
+
+
 def test_an_unknown_level_is_refused_by_name():
     with pytest.raises(ValidationError, match="loud"):
         build_logger(LogOptions(level="loud"), VirtualClock())
@@ -184,6 +195,26 @@ async def test_a_gathered_line_waits_no_longer_than_was_said():
         while not stream.blocks:
             await asyncio.sleep(0.001)
     assert events("".join(stream.blocks)) == ["alone"]
+
+
+async def test_a_line_that_waits_tells_of_when_and_in_what_it_was_said():
+    stream, clock, kept = Written(), VirtualClock(), []
+    log = build_logger(LogOptions(), clock, stream, keep=kept.append)
+    log.gather(3600)
+    tracer = Tracer(clock, random.Random(5).getrandbits, Sampling())
+    with correlation.bound("abc"), tracer.root("request"):
+        log.info("then", token="s3cr3t")
+        ids = trace_ids()
+    clock.advance(60)
+    with correlation.bound("other"):
+        log.warning("now")
+    then, now = (json.loads(line) for line in "".join(stream.blocks).splitlines())
+    assert then["timestamp"] == "2023-11-14T22:13:20.000+00:00"
+    assert then["correlation_id"] == "abc"
+    assert (then["trace_id"], then["span_id"]) == ids
+    assert then["token"] == "[redacted]"
+    assert now["timestamp"] == "2023-11-14T22:14:20.000+00:00"
+    assert [json.loads(line)["event"] for line in kept] == ["then", "now"]
 
 
 async def test_neither_a_flood_nor_a_thread_waits():

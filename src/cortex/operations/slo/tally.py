@@ -1,12 +1,30 @@
 """Counts each finished request for the objectives it belongs to."""
 
-from collections.abc import Callable, Iterable, Mapping
+import math
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from cortex.operations.slo.model import Counts, Objective, covering
 
-Watched: TypeAlias = tuple[tuple[Callable[[int, float], bool | None], list[int]], ...]
-"""The verdicts on requests of one route, each with what it counts: total and bad."""
+Alike: TypeAlias = tuple[int, int]
+"""What all objectives of a route judge alike: a status, and between which of their
+thresholds the time lies."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """Requests of one route; ``bounds`` are its objectives' thresholds, then infinity.
+
+    A request costs one look-up however many objectives cover it: they are asked when
+    somebody wants to know.
+    """
+
+    objectives: tuple[Objective, ...]
+    bounds: tuple[float, ...]
+    requests: Counter[Alike] = field(default_factory=Counter)
 
 
 class Tally:
@@ -19,23 +37,34 @@ class Tally:
     def __init__(self, objectives: Iterable[Objective]) -> None:
         """Count for these objectives; all begin at zero."""
         self._objectives = tuple(objectives)
-        self._counts = {item.name: [0, 0] for item in self._objectives}
-        self._of_route: dict[str, Watched] = {}
+        self._of_route: dict[str, _Route] = {}
 
     def observe(self, route: str, status: int, seconds: float) -> None:
         """Count one finished request; ``route`` is a template, so there are few."""
-        watched = self._of_route.get(route)
-        if watched is None:
-            watched = self._of_route[route] = tuple(
-                (item.verdict, self._counts[item.name])
-                for item in covering(self._objectives, route)
-            )
-        for verdict, counts in watched:
-            bad = verdict(status, seconds)
-            if bad is not None:
-                counts[0] += 1
-                counts[1] += bad
+        found = self._of_route.get(route)
+        if found is None:
+            found = self._of_route[route] = self._watched(route)
+        found.requests[status, bisect_left(found.bounds, seconds)] += 1
+
+    def _watched(self, route: str) -> _Route:
+        objectives = covering(self._objectives, route)
+        thresholds = {
+            item.threshold_seconds
+            for item in objectives
+            if item.threshold_seconds is not None
+        }
+        return _Route(objectives, (*sorted(thresholds), math.inf))
 
     def counts(self) -> Mapping[str, Counts]:
         """Return the counts by the objective's name."""
-        return {name: Counts(t, b) for name, (t, b) in self._counts.items()}
+        counts = {item.name: [0, 0] for item in self._objectives}
+        for route in self._of_route.values():
+            for (status, place), requests in route.requests.items():
+                # The upper bound stands for all below: only what is above is slow.
+                seconds = route.bounds[place]
+                for objective in route.objectives:
+                    bad = objective.verdict(status, seconds)
+                    if bad is not None:
+                        counts[objective.name][0] += requests
+                        counts[objective.name][1] += bad * requests
+        return {name: Counts(t, b) for name, (t, b) in counts.items()}

@@ -22,6 +22,14 @@ KEPT_TRACES_MAX = 1_000
 MANY_TRACES = 100
 """Traces that are worth a write whatever they are."""
 
+TRACE_ID_DIGITS = 32
+
+_IDS_BITS = 192
+"""Of a trace's id and its outermost span's, drawn at once: every request has both."""
+
+_NOT_ZERO = 1 << 64 | 1
+"""A bit of each of both ids: W3C Trace Context takes none that is all zeros."""
+
 REMEMBERED_TRACES_MAX = 1_000
 """Ids of kept traces that are known still when their events are worked on."""
 
@@ -31,9 +39,12 @@ class Root(Span):
 
     __slots__ = ("endless", "tracer", "verdict")
 
-    def __init__(self, tracer: "Tracer", trace: Trace, name: str) -> None:
+    def __init__(
+        self, tracer: "Tracer", trace: Trace, name: str, span_id: str = ""
+    ) -> None:
         """Prepare the span around everything."""
-        super().__init__(trace, None, name, {})
+        Span.__init__(self, trace, None, name, {})
+        self._id = span_id
         self.tracer = tracer
         self.endless = False
         self.verdict: Verdict | None = None
@@ -45,7 +56,7 @@ class Root(Span):
         traceback: TracebackType | None,
     ) -> None:
         """End the trace, and hand it on if it is to be kept."""
-        super().__exit__(kind, error, traceback)
+        Span.__exit__(self, kind, error, traceback)
         self.tracer.ended(self)
 
     @property
@@ -122,13 +133,18 @@ class Tracer:
         if not self._sampling.enabled:
             return NoRoot(caller)
         came = parse_traceparent(caller) if caller else None
-        if came is None:
-            trace = Trace(f"{self._bits(128) or 1:032x}", "", self._clock, self._bits)
-        else:
-            trace = Trace(came.trace_id, came.parent_id, self._clock, self._bits)
+        if came is not None:
+            trace = self._begun(came.trace_id, came.parent_id)
             trace.asked_for = came.sampled
-        trace.drawn = self._drawn(trace.trace_id)
-        return Root(self, trace, name)
+            return Root(self, trace, name)
+        ids = (self._bits(_IDS_BITS) | _NOT_ZERO).to_bytes(_IDS_BITS // 8, "big").hex()
+        trace_id, span_id = ids[:TRACE_ID_DIGITS], ids[TRACE_ID_DIGITS:]
+        return Root(self, self._begun(trace_id, ""), name, span_id)
+
+    def _begun(self, trace_id: str, parent_id: str) -> Trace:
+        trace = Trace(trace_id, parent_id, self._clock, self._bits)
+        trace.drawn = self._drawn(trace_id)
+        return trace
 
     def ended(self, root: Root) -> None:
         """Decide about a trace that has ended, and forget its spans."""
@@ -158,6 +174,10 @@ class Tracer:
         trace = root.trace
         if root.endless and not root.error:
             return None  # how long a stream ran tells nothing
+        # Most are like this: there is nothing to decide.
+        plain = not (root.error or trace.asked_for or trace.drawn)
+        if plain and root.seconds <= self._sampling.slow_seconds and not trace.caller:
+            return None
         failed = bool(root.error)
         facts = Ended(root.seconds, failed, trace.asked_for, trace.drawn)
         verdict = decide(facts, self._sampling)
