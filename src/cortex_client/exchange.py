@@ -1,6 +1,7 @@
 """The part of a request that async and sync share: what is sent, what it meant."""
 
 import json
+import re
 import secrets
 import ssl
 from collections.abc import Callable, Mapping
@@ -30,6 +31,7 @@ from cortex_client.tracing import traceparent
 
 T = TypeVar("T")
 
+_NUMBER = re.compile(r"^\[Errno -?\d+\] ")
 _SERVER_ERRORS_FROM = 500
 _THIS_MACHINE = frozenset({"127.0.0.1", "::1", "localhost"})
 _BY_STATUS: Mapping[int, type[CortexError]] = {
@@ -161,7 +163,8 @@ def read_failure(error: httpx.TransportError, target: Target) -> Failure:
     if isinstance(error, httpx.TimeoutException):
         message = f"no answer from {target.url} within {target.timeout_seconds:g} s"
         return Failure(message, sent=not unsent, code="TIMEOUT")
-    reason = str(error) or type(error).__name__
+    # Callers read the reason, not the number that this system has for it.
+    reason = _NUMBER.sub("", str(error)) or type(error).__name__
     return Failure(f"cannot reach {target.url}: {reason}", sent=not unsent)
 
 

@@ -9,6 +9,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "GET /docs": "`cortex --help`",
         "GET /events/dead-letters": "`cortex events dead-letters`",
         "POST /sessions": "`cortex sessions new`",
+        "Send 'Authorization: Bearer TOKEN'": "Give one by --token or CORTEX_TOKEN",
     }
 )
 """The command that asks a route, by the route as hints write it."""

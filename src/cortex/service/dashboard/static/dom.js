@@ -85,13 +85,19 @@ function draw(cell, told) {
   const text = plain ? String(told ?? "") : told.text;
   const className = typeof told === "number" ? "n" : (plain ? "" : told.className) || "";
   if (cell.className !== className) cell.className = className;
-  if (!plain && told.title && cell.title !== told.title) cell.title = told.title;
+  const title = (!plain && told.title) || "";
+  if (cell.title !== title) cell.title = title;
   if (!plain && told.node) {
     const key = told.key ?? told.node.textContent;
     if (cell.dataset.key === key) return;
     cell.dataset.key = key;
     cell.replaceChildren(told.node);
     return;
+  }
+  // A row may now tell of another thing: what was drawn before it goes.
+  if (cell.dataset.key !== undefined) {
+    delete cell.dataset.key;
+    cell.replaceChildren();
   }
   setText(cell, typeof told === "number" ? told.toLocaleString() : text);
 }

@@ -6,7 +6,8 @@ import { broken, promised } from "./overview.js";
 const PAGING_BURN = 14.4;
 const REQUESTS_SHOWN = 25;
 const PARTS_SHOWN = 8;
-const OWN = /^\/($|dashboard\/|performance\/|slo$|alerts$|quotas$|health|ready$|metrics)/;
+const OWN = /^\/($|dashboard\/|performance\/|slo$|alerts$|health|ready$|metrics|memory\/stats$|inference$|models$)/;
+const ENDLESS = "/events/stream";
 const STATES = { burning: "degraded", exhausted: "unhealthy", no_data: "quiet" };
 const ORDER = { exhausted: 0, burning: 1, ok: 2, no_data: 3 };
 const SEVERE = { critical: "unhealthy", emergency: "unhealthy", warning: "degraded", info: "quiet" };
@@ -31,7 +32,7 @@ function meter(name, share) {
 
 function fastest(burn) {
   const [worst] = [...burn].sort((a, b) => b.rate - a.rate);
-  if (!worst || worst.rate === 0) return { text: "not burning", className: "quiet" };
+  if (!worst || worst.rate === 0) return { text: "–", title: "not burning", className: "quiet" };
   const className = worst.rate >= PAGING_BURN ? "unhealthy" : worst.rate > 1 ? "degraded" : "";
   return { text: `${short(worst.rate)} × over ${span(worst.window_seconds)}`, className };
 }
@@ -70,7 +71,7 @@ async function objectives() {
     standing(one),
     { text: percent(one.good_ratio, 3), className: "n" },
     { text: count(one.budget.requests), className: "n" },
-    meter(one.name, one.budget.remaining),
+    one.state === "no_data" ? { text: "–", className: "quiet" } : meter(one.name, one.budget.remaining),
     fastest(one.burn),
   ]));
   fill($("alerts"), known.alerts.map((one) => [
@@ -96,7 +97,9 @@ async function routes() {
   });
   fill($("routes"), callers.map((one) => [
     { text: one.route, className: "name" }, { text: short(one.rate), className: "n" },
-    ...[one.p50_ms, one.p95_ms, one.p99_ms].map((value) => ({ text: milliseconds(value), className: "n" })),
+    ...[one.p50_ms, one.p95_ms, one.p99_ms].map((value) => (one.route === ENDLESS
+      ? { text: "open", title: "as long as its reader stays", className: "n quiet" }
+      : { text: milliseconds(value), className: "n" })),
     { text: percent(one.error_ratio), className: one.error_ratio > 0 ? "n unhealthy" : "n" },
   ]));
 }
@@ -107,8 +110,11 @@ async function spans() {
   bars($("spans"), spent, 1, (value) => percent(value, 1));
   setText($("spans-empty"), found.parts.length ? "" : "No request was traced in the last hour.");
   const { slowest } = found;
+  const waited = {};
+  for (const one of slowest?.critical_path || []) waited[one.name] = (waited[one.name] || 0) + one.ms;
+  const [most] = Object.keys(waited).sort((a, b) => waited[b] - waited[a]);
   setText($("slowest"), slowest
-    ? `Slowest kept trace: ${slowest.name}, ${milliseconds(slowest.ms)}, most of it in ${[...slowest.critical_path].sort((a, b) => b.ms - a.ms)[0]?.name ?? slowest.name}. cortex perf spans tells more.`
+    ? `Slowest kept trace: ${slowest.name}, ${milliseconds(slowest.ms)}, most of it in ${most}. “cortex perf trace ${slowest.trace_id}” tells more.`
     : "");
 }
 

@@ -7,7 +7,7 @@ const HISTORY_MS = 20000;
 const REASONS_SHOWN = 5;
 const ROUTES = { metric: "cortex_http_request_seconds_count", fn: "rate", by: "" };
 // What the dashboard and probes ask for themselves says nothing of what callers got.
-const CALLERS = 'route!~"/|/dashboard/.*|/health.*|/ready|/metrics.*|/performance/.*|/slo|/alerts|/quotas"';
+const CALLERS = 'route!~"/|/dashboard/.*|/health.*|/ready|/metrics.*|/performance/.*|/slo|/alerts|/memory/stats|/inference|/models"';
 let drawnAt = 0;
 
 // "/memory:latency-p95" is for machines; people read what was promised of whom.
