@@ -1,6 +1,8 @@
 """Quotas around the journeys: asked before each, charged with what it used."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -70,9 +72,8 @@ def metered_remember(remember: Remember, meters: Meters) -> Remember:
         /,
     ) -> list[Stored]:
         meters.check(namespace.tenant, *STORING)
-        stored = await remember(principal, namespace, items, context)
-        meters.add(namespace.tenant, _of_items(items))
-        return stored
+        with _charged(meters, namespace.tenant, _of_items(items)):
+            return await remember(principal, namespace, items, context)
 
     return within
 
@@ -84,12 +85,10 @@ class _MeteredEmbed:
 
     async def __call__(self, request: EmbedRequest, /) -> Embedded:
         self.meters.check(request.tenant, *EMBEDDING)
-        made = await self.inner(request)
-        used = {
-            Measure.EMBEDDINGS: len(made.vectors),
-            Measure.TOKENS: made.total_tokens,
-        }
-        self.meters.add(request.tenant, used)
+        used: dict[Measure, int] = {Measure.EMBEDDINGS: len(request.texts)}
+        with _charged(self.meters, request.tenant, used):
+            made = await self.inner(request)
+            used[Measure.TOKENS] = made.total_tokens
         return made
 
     def identity(self, request: EmbedRequest, /) -> str:
@@ -103,15 +102,13 @@ class _MeteredMedia:
 
     async def text(self, text: str, options: MediaOptions, /) -> EmbeddedMedia:
         self.meters.check(options.tenant, Measure.EMBEDDINGS)
-        made = await self.inner.text(text, options)
-        self.meters.add(options.tenant, {Measure.EMBEDDINGS: 1})
-        return made
+        with _charged(self.meters, options.tenant, {Measure.EMBEDDINGS: 1}):
+            return await self.inner.text(text, options)
 
     async def file(self, given: MediaFile, options: MediaOptions, /) -> EmbeddedMedia:
         self.meters.check(options.tenant, *STORING)
-        made = await self.inner.file(given, options)
-        self.meters.add(options.tenant, _of_file(given))
-        return made
+        with _charged(self.meters, options.tenant, _of_file(given)):
+            return await self.inner.file(given, options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +129,9 @@ class _Metering:
         if patch.content is None and patch.author is None:
             return await update(namespace, memory_id, patch, context)
         self.meters.check(namespace.tenant, *STORING)
-        changed = await update(namespace, memory_id, patch, context)
-        self.meters.add(namespace.tenant, _of_texts([patch.content or ""]))
-        return changed
+        used = _of_texts([patch.content or ""])
+        with _charged(self.meters, namespace.tenant, used):
+            return await update(namespace, memory_id, patch, context)
 
     async def plan(
         self,
@@ -169,9 +166,9 @@ class _Metering:
         /,
     ) -> list[Stored]:
         self.meters.check(namespace.tenant, *STORING)
-        stored = await self.inner.append_messages(namespace, session_id, items, context)
-        self.meters.add(namespace.tenant, _of_items(items))
-        return stored
+        append = self.inner.append_messages
+        with _charged(self.meters, namespace.tenant, _of_items(items)):
+            return await append(namespace, session_id, items, context)
 
     def import_lines(
         self,
@@ -209,11 +206,10 @@ class _Metering:
         ocr: bool = False,
     ) -> RememberedMedia:
         self.meters.check(namespace.tenant, *STORING)
-        made = await self.inner.remember_media(
-            principal, namespace, given, item, context, ocr=ocr
-        )
-        self.meters.add(namespace.tenant, _of_file(given))
-        return made
+        with _charged(self.meters, namespace.tenant, _of_file(given)):
+            return await self.inner.remember_media(
+                principal, namespace, given, item, context, ocr=ocr
+            )
 
     async def _counted(
         self, tenant: str, lines: AsyncIterator[bytes]
@@ -221,8 +217,26 @@ class _Metering:
         async for line in lines:
             # A long import ends where the quota does; the lines before are kept.
             self.meters.check(tenant, *STORING)
-            yield line
-            self.meters.add(tenant, {Measure.EMBEDDINGS: 1, Measure.BYTES: len(line)})
+            used = {Measure.EMBEDDINGS: 1, Measure.BYTES: len(line)}
+            with _charged(self.meters, tenant, used):
+                yield line
+
+
+@contextmanager
+def _charged(
+    meters: Meters, tenant: str, used: Mapping[Measure, int]
+) -> Iterator[None]:
+    """Charge what a call used once it is done; one that failed used nothing.
+
+    A caller that leaves is charged: what it began goes on to its end, and would be
+    free of any quota for those who never wait.
+    """
+    try:
+        yield
+    except (asyncio.CancelledError, GeneratorExit):
+        meters.add(tenant, used)
+        raise
+    meters.add(tenant, used)
 
 
 def _of_items(items: Sequence[NewMemory]) -> dict[Measure, int]:

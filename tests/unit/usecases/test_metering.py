@@ -1,5 +1,6 @@
 """Quotas around the journeys: what is refused, and what is charged."""
 
+import asyncio
 from collections import Counter
 from dataclasses import replace
 
@@ -13,8 +14,11 @@ from cortex.foundation.ids import Uuid7Source
 from cortex.memory.model import MemoryPatch, NewMemory
 from cortex.memory.terms import TermAnalyser
 from cortex.operations.quotas import Measure
+from cortex.storage.errors import StorageError
 from cortex.testing.surroundings import fake_world
 from cortex.usecases.agent_memory import AgentMemory
+from cortex.usecases.embed import EmbedRequest
+from cortex.usecases.media import MediaOptions
 from cortex.usecases.metering import metered, metered_remember
 from cortex.usecases.plan import MakePlan, PlanRequest
 from cortex.usecases.reflect import Reflect, ReflectRequest
@@ -83,6 +87,60 @@ async def test_new_words_of_a_memory_are_charged_and_other_fields_are_not(
     with pytest.raises(RateLimited):
         await update(MemoryPatch(content="a whole library" * 1_000))
     assert (await update(MemoryPatch(importance=0.1))).content == "green tea"
+
+
+class Leaving:
+    """A journey whose caller leaves in the midst of it."""
+
+    async def __call__(self, *_):
+        raise asyncio.CancelledError
+
+    async def text(self, *_):
+        raise asyncio.CancelledError
+
+
+class Failing:
+    """A journey that fails."""
+
+    async def __call__(self, *_):
+        raise StorageError("the disk is away")
+
+    async def text(self, *_):
+        raise StorageError("the disk is away")
+
+
+@pytest.mark.parametrize(
+    ("journey", "error", "charged"),
+    [(Leaving(), asyncio.CancelledError, True), (Failing(), StorageError, False)],
+)
+async def test_who_leaves_is_charged_for_what_goes_on_and_a_failure_is_free(
+    house, call, cases, meters, journey, error, charged
+):
+    names = ("remember", "append_messages", "embed", "embed_media", "update_memory")
+    broken = metered(replace(cases, **dict.fromkeys(names, journey)), meters)
+    place, tea = house.namespace, [NewMemory("tea")]
+    cost = {Measure.EMBEDDINGS: 1, Measure.BYTES: 3}
+    calls = (
+        (lambda: broken.remember(None, place, tea, call), cost),
+        (lambda: broken.append_messages(place, "s", tea, call), cost),
+        (
+            lambda: broken.update_memory(place, "i", MemoryPatch(content="tea"), call),
+            cost,
+        ),
+        (
+            lambda: broken.embed(EmbedRequest(("tea", "milk"), tenant="local")),
+            {Measure.EMBEDDINGS: 2},
+        ),
+        (
+            lambda: broken.embed_media.text("tea", MediaOptions(tenant="local")),
+            {Measure.EMBEDDINGS: 1},
+        ),
+    )
+    for begin, used in calls:
+        meters.used.clear()
+        with pytest.raises(error):
+            await begin()
+        assert meters.used == (used if charged else {})
 
 
 async def test_plans_and_reflections_are_charged_as_what_they_are_kept_as(
