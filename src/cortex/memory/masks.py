@@ -1,11 +1,11 @@
 """Selections as masks over the documents of a shard, computed before ranking."""
 
+import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Final
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
 from cortex.foundation.canonical import JsonValue
@@ -163,4 +163,5 @@ def _passing(
 
 
 def _where_key(where: Mapping[str, JsonValue]) -> bytes:
-    return orjson.dumps(where, option=orjson.OPT_SORT_KEYS)
+    # Not orjson, which refuses integers over 64 bits and texts that are no UTF-8.
+    return json.dumps(where, sort_keys=True).encode("ascii")

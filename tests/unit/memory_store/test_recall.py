@@ -413,6 +413,25 @@ async def test_a_filter_over_many_metadata(world: MemoryWorld) -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("where", "found"),
+    [
+        ({"n": {"lt": 2**70}}, 1),
+        ({"n": {"gt": -(2**70)}}, 1),
+        ({"n": 10**30}, 0),
+        ({"n": {"in": [2**64, 1]}}, 1),
+        ({"n": {"ne": "\ud800"}}, 1),
+        ({"\udfff": "x"}, 0),
+    ],
+)
+async def test_filters_may_name_what_no_memory_can_hold(
+    search: Searcher, where: Mapping[str, JsonValue], found: int
+) -> None:
+    await search.world.add(NewMemory("tea", metadata={"n": 1}))
+    selection = Selection(where=where)
+    assert len((await search("tea", selection=selection)).hits) == found
+
+
 async def test_loops_run_until_cancelled(world: MemoryWorld) -> None:
     search = Searcher(world)
     await world.say("tea")
