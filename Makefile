@@ -9,7 +9,7 @@ SOURCES := src tests tools benchmarks
 	clean bench-memory bench-ledger attack-ledger oracles-ledger crash-ledger bench-doors \
 	bench-mcp bench-agents bench-media bench-inference soak-inference \
 	bench-telemetry bench-slo record-prometheus \
-	load stress soak bench-hot-paths bench-compare
+	load stress soak chaos bench-hot-paths bench-compare
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -91,6 +91,9 @@ stress: .venv/.dev ## Load all routes until it breaks, then see whether it recov
 
 soak: .venv/.dev ## Ten minutes of half the load: do memory and latency stay flat?
 	@$(BIN)/python -m benchmarks.load --profile soak $(if $(SECONDS),--seconds $(SECONDS))
+
+chaos: .venv/.dev ## Kill a worker every ten seconds under steady load; count what callers see fail
+	@$(BIN)/python -m benchmarks.chaos $(if $(SECONDS),--seconds $(SECONDS))
 
 bench-hot-paths: .venv/.dev ## Print what hot paths cost beside plain work of their kind
 	@$(BIN)/python -m benchmarks.hot_paths

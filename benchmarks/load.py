@@ -128,7 +128,7 @@ def surroundings(folder: Path) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def serving() -> Iterator[tuple[str, psutil.Process]]:
+def serving(*flags: str) -> Iterator[tuple[str, psutil.Process]]:
     """Run a server that believes k6 about its clients' addresses."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -136,7 +136,7 @@ def serving() -> Iterator[tuple[str, psutil.Process]]:
     with tempfile.TemporaryDirectory() as home:
         kept = {k: v for k, v in os.environ.items() if not k.startswith("CORTEX_")}
         own = {"CORTEX_HOME": home, **surroundings(Path(home))}
-        command = [sys.executable, "-m", "cortex", "serve", "--port", str(port)]
+        command = [sys.executable, "-m", "cortex", "serve", "--port", str(port), *flags]
         log = subprocess.DEVNULL
         process = subprocess.Popen(command, env=kept | own, stdout=log, stderr=log)
         try:
