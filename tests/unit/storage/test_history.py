@@ -126,6 +126,48 @@ async def test_a_counter_not_exposed_since_the_restart_keeps_its_total(path, clo
         assert (await life.values())[()] == [0, 5, 5, 7]
 
 
+async def test_a_clock_set_back_is_followed_and_costs_no_count(path, clock):
+    async with Life(path, clock) as life:
+        for value in (5, 7, 9):
+            await life.tick(counter(value), gauge(1))
+        clock.step(-3600)
+        assert await life.tick(counter(12), gauge(2))
+        assert not await life.history.append(clock.now() - 10, [gauge(3)], life.run)
+        assert await life.values(Selector("level")) == {(): [2.0]}
+        assert (await life.values())[()][-1] == 12.0
+    async with Life(path, clock, "two") as life:
+        await life.tick(counter(1))
+        assert (await life.values())[()][-1] == 13.0
+
+
+async def test_a_clock_that_leaps_and_returns_costs_no_history(path, clock):
+    year = 365 * 86_400.0
+    async with Life(path, clock) as life:
+        for value in range(60):
+            await life.tick(gauge(value))
+        clock.step(year)
+        for value in range(40):
+            await life.tick(gauge(1000 + value))
+        clock.step(-year)
+        for value in range(20):
+            await life.tick(gauge(2000 + value))
+        (kept,) = (await life.values(Selector("level"), 6 * 3600.0)).values()
+        assert kept == [*map(float, range(60)), *map(float, range(2000, 2020))]
+
+
+async def test_after_a_long_rest_what_is_too_old_goes_an_hour_later(path, clock):
+    async with Life(path, clock) as life:
+        await life.tick(gauge(7))
+        clock.advance(40 * 86_400.0)
+        for number in range(400):
+            await life.tick(gauge(1))
+            if number == 300:
+                (kept,) = (await life.values(Selector("level"), 5e6)).values()
+                assert 7.0 in kept
+        (kept,) = (await life.values(Selector("level"), 5e6)).values()
+        assert set(kept) == {1.0}
+
+
 async def test_a_gauge_that_is_gone_has_no_values(path, clock):
     async with Life(path, clock) as life:
         await life.tick(gauge(4))
@@ -187,7 +229,7 @@ async def test_an_increase_over_a_day_is_exact_in_every_tier(path, clock):
 async def test_too_many_bytes_cost_the_oldest_fine_values(path, clock, monkeypatch):
     monkeypatch.setattr(module, "BYTES_MAX", 4_000)
     async with Life(path, clock) as life:
-        for n in range(400):
+        for n in range(60):
             await life.tick(counter(n), gauge(n * 1.1))
         rows = await life.database.read(
             lambda c: c.execute(

@@ -29,6 +29,16 @@ SERIES_MAX = 20_000
 BYTES_MAX = 256 * 1024 * 1024
 """Bytes of packed values; beyond, the oldest of the finest tier go first."""
 
+SET_BACK_SECONDS = 60.0
+"""A last instant so far ahead of the clock tells that the clock was set back; less is
+another process that was quicker."""
+
+LEAP_SECONDS = 86_400.0
+"""A gap so long is a leap of the clock, or a long rest; which, is not known at once."""
+
+LEAP_DOUBT_SECONDS = 3_600.0
+"""How long nothing is dropped for its age behind a leap: time to set a clock right."""
+
 _SHRINK_TO = 0.9
 """Part of ``BYTES_MAX`` that is left after making room."""
 
@@ -101,6 +111,11 @@ class SqliteHistory:
         self, connection: Connection, at: float, samples: Sequence[Sample], run: Run
     ) -> bool:
         state = self._refreshed(connection)
+        if state.at - at >= SET_BACK_SECONDS:
+            # What was kept of the time that comes again would hide all that is new.
+            connection.execute(_SQL["forget_from"], {"at": at})
+            last = _scalar(connection, "last_instant", {"tier": TIERS[0].number})
+            state.at = at - 1.0 if last is None else last
         if at <= state.at:
             return False
         same = state.run == run.name
@@ -215,6 +230,11 @@ def _stretch_end(at: float, tier: Tier) -> float:
 
 
 def _prune(connection: Connection, tier: Tier, now: float) -> None:
+    """Drop what is older than its time, unless the clock may have leapt lately."""
+    then = now - LEAP_DOUBT_SECONDS
+    settled = _scalar(connection, "last_until", {"tier": TIERS[0].number, "at": then})
+    if settled is not None and then - settled > LEAP_SECONDS:
+        return
     row = {"tier": tier.number, "before": now - tier.kept_seconds}
     connection.execute(_SQL["prune"], row)
 

@@ -40,3 +40,9 @@ DELETE FROM instants WHERE tier = :tier AND at < :before
 -- name: tier_bytes
 SELECT coalesce(sum(length(vector)), 0), count(*), min(at), max(at)
 FROM instants WHERE tier = :tier
+
+-- name: last_until
+SELECT max(at) FROM instants WHERE tier = :tier AND at <= :at
+
+-- name: forget_from
+DELETE FROM instants WHERE at >= :at
