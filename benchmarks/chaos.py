@@ -30,8 +30,8 @@ from cortex_client.errors import CortexError
 
 SECONDS = 180.0
 RATE = 40.0
-"""Requests a second, of all kinds and both callers together: in three minutes enough that
-none failed, of one caller's, means less than 0.1 % (3 over their number, at 95 %)."""
+"""Requests a second, of all kinds and both callers together. In three minutes that is
+enough for none failed, of one caller's, to mean less than 0.1 % (the rule of three)."""
 
 KILL_SECONDS = 10.0
 WORKERS = 2
