@@ -17,6 +17,9 @@ from cortex.storage.outbox import Journal
 FOLLOWERS_MAX = 1_000
 """Streams one process serves: each costs some kilobytes and a look a second."""
 
+TENANT_FOLLOWERS_MAX = 900
+"""Streams of one tenant: the rest is left to others, whoever takes what he can get."""
+
 HEARTBEAT_SECONDS = 15.0
 """Silence after which a follower is told that the stream lives."""
 
@@ -35,7 +38,18 @@ class Stop:
     """Ends all streams, so that a server can drain."""
 
     requested: bool = False
-    followers: set[asyncio.Event] = field(default_factory=set)
+    followers: dict[asyncio.Event, str] = field(default_factory=dict)
+
+    def check_room(self, tenant: str) -> None:
+        """Raise ``Overloaded`` unless the tenant may open one more stream."""
+        own = sum(owner == tenant for owner in self.followers.values())
+        for count, most, whose in (
+            (own, TENANT_FOLLOWERS_MAX, " of this tenant"),
+            (len(self.followers), FOLLOWERS_MAX, ""),
+        ):
+            if count >= most:
+                message = f"{most} event streams{whose} are open already"
+                raise Overloaded(message, retry_after_seconds=RETRY_SECONDS)
 
     def request(self) -> None:
         """End every stream soon."""
@@ -79,13 +93,11 @@ class Follow:
         event that is; without one, with the next event.
 
         Raises:
-            Overloaded: too many streams are open.
+            Overloaded: too many streams are open, of all or of this tenant.
         """
-        if len(self._stop.followers) >= FOLLOWERS_MAX:
-            message = f"{FOLLOWERS_MAX} event streams are open already"
-            raise Overloaded(message, retry_after_seconds=RETRY_SECONDS)
+        self._stop.check_room(principal.tenant)
         waiting = asyncio.Event()
-        self._stop.followers.add(waiting)
+        self._stop.followers[waiting] = principal.tenant
         try:
             position = await self._start(last_event_id)
             silent_since = self._clock.monotonic()
@@ -105,7 +117,7 @@ class Follow:
                     yield None
                 await _woken(waiting)
         finally:
-            self._stop.followers.discard(waiting)
+            del self._stop.followers[waiting]
 
     async def _start(self, last_event_id: str | None) -> int:
         if last_event_id is None:

@@ -123,3 +123,14 @@ async def test_state_must_be_json(world: MemoryWorld) -> None:
     state = HotState(SqliteKeyValue(world.database, clock=world.clock, ids=world.ids))
     with pytest.raises(ValidationError):
         await state.put(world.namespace, "x", {1, 2})  # type: ignore[arg-type]
+
+
+async def test_a_clock_that_was_set_back_makes_no_session_older(
+    world: MemoryWorld,
+) -> None:
+    sessions = sessions_of(world)
+    made = await sessions.create(world.namespace, NewSession())
+    world.clock.advance(-3_600)  # wall and elapsed: only the former counts here
+    message = prepare(NewMemory("tea"))
+    await sessions.append(world.namespace, made.id, [message], context=CONTEXT)
+    assert (await sessions.get(world.namespace, made.id)).updated_at == made.updated_at

@@ -362,7 +362,7 @@ SELECT s.id, s.title, s.user_id, s.agent_id, s.metadata, s.created_at, s.updated
 FROM memory_sessions s WHERE s.ns_id = ? AND s.id > ? ORDER BY s.id LIMIT ?
 
 -- name: touch_session
-UPDATE memory_sessions SET updated_at = ? WHERE ns_id = ? AND id = ?
+UPDATE memory_sessions SET updated_at = max(updated_at, ?) WHERE ns_id = ? AND id = ?
 
 -- name: delete_sessions
 DELETE FROM memory_sessions
