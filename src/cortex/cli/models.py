@@ -114,6 +114,9 @@ def power(
 ) -> None:
     """Save power, stop saving it, or follow the schedule of the settings.
 
+    Switches the process that answers, until it ends. For all processes of a server,
+    and for good: cortex config set inference.power=low
+
     Example: cortex models power low --reason "on battery"
     """
     with server.connect() as client:

@@ -70,6 +70,15 @@ def test_a_reading_tells_which_models_made_it_and_what_loading_took() -> None:
     assert again.models == {"efficientnet-lite0": 0.0}
 
 
+def test_loading_for_a_file_that_failed_is_told_with_the_next() -> None:
+    fresh = MediaReader(SystemClock())
+    data = (MEDIA / "chelsea.jpg").read_bytes()
+    with pytest.raises(BrokenMedia):
+        fresh.read(io.BytesIO(data[:3000]), sniff(data), frozenset({Want.LABELS}))
+    reading = read(fresh, "chelsea.jpg", Want.LABELS)
+    assert reading.models["efficientnet-lite0"] > 0
+
+
 def test_speech_is_heard_and_silence_is_not(reader: MediaReader) -> None:
     heard = read(reader, "leisure.mp3", Want.TRANSCRIPT, Want.NATIVE)
     assert "had then leisure to consider how much" in heard.transcript

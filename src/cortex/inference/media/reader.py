@@ -45,6 +45,7 @@ class MediaReader:
         self._clock = clock
         self._loaded: dict[str, Any] = {}
         self._used: dict[str, float] = {}
+        self._untold: dict[str, float] = {}
         self._seconds = 0.0
 
     def read(self, file: BinaryIO, sniffed: Sniffed, wants: frozenset[Want]) -> Reading:
@@ -66,7 +67,9 @@ class MediaReader:
         if read is None:
             message = "a text needs no decoding"
             raise BrokenMedia(message, field="file")
-        return replace(read(file, sniffed, wants), models=self._used)
+        reading = replace(read(file, sniffed, wants), models=self._used)
+        self._untold = {}
+        return reading
 
     def _picture(
         self, file: BinaryIO, sniffed: Sniffed, wants: frozenset[Want]
@@ -204,12 +207,17 @@ class MediaReader:
         return words.WordReader(folder)
 
     def _model(self, key: str, model: MediaModel, load: Callable[[], object]) -> Any:
-        """Return the model, loaded; note that it was used, and what loading took."""
-        started = self._clock.monotonic()
+        """Return the model, loaded; note that it was used, and what loading took.
+
+        A file that fails later tells of nothing, so the next reading tells of the
+        loading that was for it.
+        """
+        name, started = model.info.name, self._clock.monotonic()
         known = key in self._loaded
         found = self._load(key, load)
-        seconds = 0.0 if known else self._clock.monotonic() - started
-        self._used.setdefault(model.info.name, seconds)
+        if not known:
+            self._untold[name] = self._clock.monotonic() - started
+        self._used[name] = self._untold.get(name, 0.0)
         return found
 
     def _load(self, name: str, load: Callable[[], object]) -> Any:
