@@ -57,7 +57,11 @@ from cortex.usecases.forget import Forget
 from cortex.usecases.health import Health, Ready
 from cortex.usecases.health_watch import HealthWatch
 from cortex.usecases.hot_facts import HotFacts
-from cortex.usecases.inference_control import InferenceControl, InferenceParts
+from cortex.usecases.inference_control import (
+    InferenceControl,
+    InferenceParts,
+    SwitchHeard,
+)
 from cortex.usecases.listing import ListMemories, MemoryStatistics
 from cortex.usecases.media import EmbedMedia, RememberMedia
 from cortex.usecases.metering import metered, metered_remember
@@ -197,6 +201,7 @@ def compose(
         leftovers=leftovers(settings, tools.clock),
     )
     tools.metrics.models.read = lambda: inference.sample(rooms.media.status())
+    inference.power.changed = SwitchHeard(tools.log.info, announcer.tell, tools.ids)
     use_cases = metered(_use_cases(rooms), meter)
     app = App(
         traced(counted(use_cases, tools.metrics)),

@@ -38,6 +38,9 @@ SAVING_COST: Final = SavingCost(
 )
 """Of the quicker model that comes with Cortex; a test holds it against the file."""
 
+BY_SCHEDULE: Final = "schedule"
+"""Reason of a switch that the time of day made."""
+
 LOOK_SECONDS: Final = 15.0
 """How often the schedule is looked at; it is kept in minutes."""
 
@@ -222,7 +225,7 @@ class PowerControl:
         """Follow the schedule, for ever."""
         while True:
             await self._clock.sleep(LOOK_SECONDS)
-            self._look("schedule")
+            self._look(BY_SCHEDULE)
 
     def _look(self, reason: str) -> None:
         moment = datetime.fromtimestamp(self._clock.now()).astimezone()

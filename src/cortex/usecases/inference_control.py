@@ -6,13 +6,23 @@ from dataclasses import asdict, dataclass
 from cortex.foundation.canonical import JsonValue
 from cortex.foundation.errors import ValidationError
 from cortex.foundation.garbage import CollectorStatus
+from cortex.foundation.ids import IdSource
 from cortex.foundation.leftovers import Cleaned
-from cortex.foundation.tenancy import DEFAULT_NAMESPACE, Namespace, Principal
+from cortex.foundation.tenancy import (
+    DEFAULT_NAMESPACE,
+    DEFAULT_TENANT,
+    Namespace,
+    Principal,
+)
 from cortex.inference.engine import Engine
 from cortex.inference.media.catalogue import MEDIA_MODELS
 from cortex.inference.pool import Applied, PoolStatus
-from cortex.inference.power import PowerMode, PowerStatus
+from cortex.inference.power import BY_SCHEDULE, PowerMode, PowerStatus
+from cortex.usecases.configuration import AUTOMATIC
 from cortex.usecases.model import CallContext
+
+POWER_KEY = "inference.power"
+"""The setting that a switch of power stands for."""
 
 REASON_CHARACTERS_MAX = 200
 """Characters of a reason: it is kept in an event and in the ledger."""
@@ -140,12 +150,41 @@ class InferenceControl:
         _check_reason(reason)
         status = self._parts.switch(mode, reason or context.actor)
         facts: dict[str, JsonValue] = {
-            "keys": ["inference.power"],
+            "keys": [POWER_KEY],
             "revision": str(mode),
             "reason": reason,
         }
         self._announce("config.changed", _home(principal), facts, context)
         return status
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchHeard:
+    """Tells of switches of power; those of the schedule have no caller who could.
+
+    Attributes:
+        log: writes a line for each switch.
+        tell: announces what is of no namespace.
+        ids: makes the id that an event of the schedule is found by.
+    """
+
+    log: Callable[..., object]
+    tell: Callable[[str, tuple[str, str], Mapping[str, JsonValue], CallContext], object]
+    ids: IdSource
+
+    def __call__(self, status: PowerStatus) -> None:
+        """Write the line; announce what the schedule did."""
+        self.log("power switched", low=status.low, reason=status.reason)
+        if status.reason != BY_SCHEDULE:
+            return
+        facts: dict[str, JsonValue] = {
+            "keys": [POWER_KEY],
+            "revision": "low" if status.low else "normal",
+            "actor": AUTOMATIC,
+            "reason": status.reason,
+        }
+        context = CallContext(self.ids.new(), AUTOMATIC)
+        self.tell("config.changed", (DEFAULT_TENANT, POWER_KEY), facts, context)
 
 
 def shown(status: InferenceStatus) -> dict[str, JsonValue]:

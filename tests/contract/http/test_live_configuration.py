@@ -173,7 +173,7 @@ REFUSED = [
     ({"trace": {"enabled": 1}}, "trace.enabled", "true or false"),
     ({"default_ttl": True}, "default_ttl", "truth"),
     ({"inference": {"power": "25:00-26:00"}}, "inference.power", "22:00-06:00"),
-    ({"quotas": {"tokens": {"a": 1}}}, "quotas.tokens", "integer"),
+    ({"quotas": {"tokens": {"a": 1}}}, "quotas.tokens", "whole number"),
     ({"trace": 5}, "trace", "not a setting"),
     ({"port": 5000}, "port", "CORTEX_PORT and restart"),
     ({"signing_key": "x"}, "signing_key", "restart"),

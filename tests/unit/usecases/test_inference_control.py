@@ -1,16 +1,20 @@
 """Changes of what models take are told to all, with their reason."""
 
+from dataclasses import replace
+
 import pytest
 
+from cortex.bus.registry import check
 from cortex.foundation.errors import ValidationError
+from cortex.foundation.ids import Uuid7Source
 from cortex.foundation.tenancy import Principal
 from cortex.inference.engine import ModelStatus
-from cortex.inference.power import PowerMode
+from cortex.inference.power import BY_SCHEDULE, PowerControl, PowerMode
 from cortex.inference.text import EmbeddingStats
 from cortex.testing.clock import ManualClock
 from cortex.testing.inference_control import fake_control
 from cortex.testing.surroundings import MODEL
-from cortex.usecases.inference_control import REASON_CHARACTERS_MAX
+from cortex.usecases.inference_control import REASON_CHARACTERS_MAX, SwitchHeard
 from cortex.usecases.model import CallContext
 from cortex.usecases.models import Models
 
@@ -57,6 +61,29 @@ async def test_nothing_is_told_of_what_was_refused(control, told):
     with pytest.raises(ValidationError):
         await control.scale(ANA, 1, "x" * (REASON_CHARACTERS_MAX + 1), CONTEXT)
     assert told == []
+
+
+async def test_what_the_schedule_switches_is_told_without_a_caller():
+    clock = ManualClock(1_700_000_000)
+    lines, events = [], []
+    power = PowerControl(PowerMode.NORMAL, "", clock=clock, savers=())
+    power.changed = SwitchHeard(
+        lambda event, **facts: lines.append((event, facts)),
+        lambda *told: events.append(told),
+        Uuid7Source(clock),
+    )
+    power.switch(PowerMode.LOW, "on battery")
+    assert lines == [("power switched", {"low": True, "reason": "on battery"})]
+    assert events == []
+    power.follow(PowerMode.SCHEDULE, "00:00-24:00", "settings")
+    power.follow(PowerMode.NORMAL, "", "settings")
+    assert len(lines) == 2
+    power.changed(replace(power.status, low=True, reason=BY_SCHEDULE))
+    [(type_, about, facts, context)] = events
+    assert (type_, about) == ("config.changed", ("local", "inference.power"))
+    assert (facts["revision"], facts["reason"]) == ("low", "schedule")
+    assert context.actor == facts["actor"] == "~automatic"
+    check("config.changed", facts)
 
 
 class Active:
