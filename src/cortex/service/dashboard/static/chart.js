@@ -3,6 +3,7 @@ import { element, setText } from "./dom.js";
 
 const WIDTH = 300;
 const HEIGHT = 64;
+const GAP_SECONDS = 70;
 const SPACE = "http:" + "//www.w3.org/2000/svg";
 
 function drawn(name, attributes) {
@@ -22,6 +23,17 @@ function frame(target, title) {
   target.replaceChildren(head, picture, element("div", undefined, "chart-foot quiet"));
 }
 
+// Nothing was measured while the server was down: no line leads over such a gap.
+function runs(points) {
+  const found = [];
+  for (const point of points) {
+    const last = found.at(-1);
+    if (last && point[0] - last.at(-1)[0] <= GAP_SECONDS) last.push(point);
+    else found.push([point]);
+  }
+  return found;
+}
+
 // points: pairs of epoch seconds and value, over the span from `start` to `end`.
 export function chart(target, title, points, { start, end, told }) {
   if (!target.firstChild) frame(target, title);
@@ -30,11 +42,13 @@ export function chart(target, title, points, { start, end, told }) {
   const most = Math.max(...known.map(([, value]) => value), 0);
   const x = (when) => ((when - start) / (end - start)) * WIDTH;
   const y = (value) => HEIGHT - 1 - (most ? value / most : 0) * (HEIGHT - 6);
-  const steps = known.map(([when, value]) => `${x(when).toFixed(1)} ${y(value).toFixed(1)}`);
-  const line = steps.length ? `M${steps.join("L")}` : "";
-  picture.children[2].setAttribute("d", line);
-  picture.children[1].setAttribute("d", steps.length
-    ? `${line}L${x(known.at(-1)[0]).toFixed(1)} ${HEIGHT}L${x(known[0][0]).toFixed(1)} ${HEIGHT}Z` : "");
+  const lines = runs(known).map((run) => {
+    const line = `M${run.map(([when, value]) => `${x(when).toFixed(1)} ${y(value).toFixed(1)}`).join("L")}`;
+    const [from, to] = [run[0], run.at(-1)].map(([when]) => `${x(when).toFixed(1)} ${HEIGHT}`);
+    return [line, `${line}L${to}L${from}Z`];
+  });
+  picture.children[2].setAttribute("d", lines.map(([line]) => line).join(""));
+  picture.children[1].setAttribute("d", lines.map(([, area]) => area).join(""));
   const now = known.length ? told(known.at(-1)[1]) : "–";
   const top = known.length ? `at most ${told(most)}` : "nothing measured yet";
   setText(head.children[1], now);
