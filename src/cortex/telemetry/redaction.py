@@ -52,14 +52,18 @@ _NUMBERS = frozenset({int, float, bool, type(None)})
 def redacted(fields: Mapping[str, object]) -> dict[str, object]:
     """Return the fields of a line as they may be shown."""
     # Numbers, and plain words under harmless names, are most of a line: no call each.
-    plain, harmless = _PLAIN.fullmatch, _HARMLESS_NAMES
-    return {
-        name: value
-        if type(value) in _NUMBERS
-        or (type(value) is str and name in harmless and plain(value) is not None)
-        else redact(name, value)
-        for name, value in fields.items()
-    }
+    shown = dict(fields)
+    for name, value in fields.items():
+        if type(value) in _NUMBERS:
+            continue
+        if (
+            name in _HARMLESS_NAMES
+            and isinstance(value, str)
+            and _PLAIN.fullmatch(value)
+        ):
+            continue
+        shown[name] = redact(name, value)
+    return shown
 
 
 def redact(name: str, value: object) -> object:
