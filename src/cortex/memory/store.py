@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from cortex.foundation.clock import Clock
+from cortex.foundation.errors import Conflict
 from cortex.foundation.ids import IdSource
 from cortex.foundation.tenancy import Namespace
 from cortex.memory import listing, reads, writes
@@ -132,7 +133,12 @@ class SqliteMemoryStore:
         prepared: Prepared | None,
         context: WriteContext,
     ) -> Memory:
-        """Change fields of one memory and return it as it is now."""
+        """Change fields of one memory and return it as it is now.
+
+        Raises:
+            MemoryNotFound: no such memory here.
+            Conflict: it was rewritten since its new terms and vectors were made.
+        """
         if prepared is None and (patch.content, patch.author) != (None, None):
             message = "a new content or author needs its terms and vectors"
             raise ValueError(message)
@@ -151,7 +157,8 @@ class SqliteMemoryStore:
             if row is None or _expired(row, now):
                 raise _missing(memory_id)
             values = patched(row, patch, now)
-            if content is not None:
+            if content is not None and prepared is not None:
+                _check_unchanged(to_memory(row, ns), patch, prepared)
                 key = renewed_dedupe(row.dedupe, to_memory(row, ns), patch)
                 values["dedupe"] = writes.free_key(connection, place, row.seq, key)
             writes.update(connection, place, row.seq, values, content)
@@ -358,6 +365,16 @@ class SqliteMemoryStore:
 
 def _expired(row: RecordRow | Memory, now: float) -> bool:
     return row.expires_at is not None and row.expires_at <= now
+
+
+def _check_unchanged(now: Memory, patch: MemoryPatch, prepared: Prepared) -> None:
+    """Raise ``Conflict`` if what was prepared holds words that were rewritten since."""
+    if patch.content is None and prepared.item.content != now.content:
+        raise Conflict(
+            "this memory was changed meanwhile",
+            hint="Send the change once more.",
+            id=now.id,
+        )
 
 
 def _missing(memory_id: str) -> MemoryNotFound:

@@ -44,8 +44,11 @@ class Forget:
         await self.changed(namespace)
         where = write_context(context)
         what = ids or () if selection is None else selection
-        gone = await self.store.forget(namespace, what, context=where)
-        await self.changed(namespace)
+        try:
+            gone = await self.store.forget(namespace, what, context=where)
+        finally:
+            # Also for a caller that leaves: what it began goes on.
+            await self.changed(namespace)
         person = None if selection is None else selection.user_id
         if person and selection == Selection(user_id=person):
             # All of a person goes: the ledger's copy becomes unreadable too.

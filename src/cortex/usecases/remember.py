@@ -1,15 +1,19 @@
 """Remember and change: limits, analysis and embedding, then one durable write."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
-from cortex.foundation.errors import PayloadTooLarge, ValidationError
+from cortex.foundation.errors import Conflict, PayloadTooLarge, ValidationError
 from cortex.foundation.limits import MEMORY_ITEMS_PER_REQUEST_MAX
 from cortex.foundation.tenancy import Namespace, Principal
 from cortex.memory.model import Memory, MemoryPatch, NewMemory, Stored
 from cortex.memory.ports import MemoryStore, WriteContext
 from cortex.usecases.model import CallContext
 from cortex.usecases.preparing import Preparing, check_item
+
+UPDATE_TRIES_MAX = 5
+"""Analyses of a memory that others rewrite at the same time, before it is refused."""
 
 Changed = Callable[[Namespace], Awaitable[None]]
 """Told after a change to what a namespace holds."""
@@ -73,22 +77,45 @@ class UpdateMemory:
         Raises:
             NotFound: no such memory in the namespace.
             ValidationError: the changed memory would break a rule.
+            Conflict: others rewrite it all the time.
         """
+        tries = 1
+        while True:
+            try:
+                memory = await self._once(namespace, memory_id, patch, context)
+            except asyncio.CancelledError:
+                # What the caller began may be durable all the same.
+                await self.changed(namespace)
+                raise
+            except Conflict:
+                # It was rewritten while its words were analysed: analyse the new ones.
+                tries += 1
+                if tries > UPDATE_TRIES_MAX:
+                    raise
+            else:
+                await self.changed(namespace)
+                return memory
+
+    async def _once(
+        self,
+        namespace: Namespace,
+        memory_id: str,
+        patch: MemoryPatch,
+        context: CallContext,
+    ) -> Memory:
         before = await self.store.get(namespace, memory_id)
         after = _patched(before, patch)
         check_item(after, "")
         prepared = None
         if patch.content is not None or patch.author is not None:
             (prepared,) = await self.prepare([after])
-        memory = await self.store.update(
+        return await self.store.update(
             namespace,
             memory_id,
             patch,
             prepared=prepared,
             context=write_context(context),
         )
-        await self.changed(namespace)
-        return memory
 
 
 def as_new(memory: Memory) -> NewMemory:

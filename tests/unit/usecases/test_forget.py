@@ -1,5 +1,9 @@
 """Forgetting as a journey: nothing that quotes the memory outlives it."""
 
+import asyncio
+
+import pytest
+
 from cortex.foundation.ids import Uuid7Source
 from cortex.foundation.tenancy import Principal
 from cortex.memory.model import Selection
@@ -51,3 +55,22 @@ async def test_a_pack_asked_for_while_its_source_is_forgotten_is_not_kept(house,
     assert busy.pack["hot_facts"]
     after = await snapshot(READER, busy.pack["generated_at"])
     assert after["hot_facts"] == []
+
+
+async def test_packs_go_for_a_caller_that_left_in_the_midst_of_it_too(house, call):
+    dropped = []
+
+    async def changed(namespace):
+        dropped.append(namespace)
+
+    class Left:
+        async def forget(self, *_what, **_options):
+            raise asyncio.CancelledError
+
+    async def shred(*_):
+        raise AssertionError
+
+    forget = Forget(Left(), changed, shred)
+    with pytest.raises(asyncio.CancelledError):
+        await forget(house.namespace, ids=["x"], selection=None, context=call)
+    assert dropped == [house.namespace] * 2
