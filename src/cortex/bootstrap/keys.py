@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import tempfile
 from pathlib import Path
 
 from cortex.settings import ConfigurationError, Settings
@@ -32,15 +33,18 @@ def signing_key(settings: Settings) -> bytes:
         return explicit
     path = settings.home_folder / "keys" / "signing.key"
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
+    if path.exists():
         return _kept(path)
     key = secrets.token_hex(GENERATED_KEY_BYTES).encode()
-    with os.fdopen(descriptor, "wb") as file:
+    # Whole or not at all, on a full disk too; of several workers the first one's stays.
+    with tempfile.NamedTemporaryFile(dir=path.parent) as file:  # 0600 from the start
         file.write(key)
         file.flush()
         os.fsync(file.fileno())
+        try:
+            os.link(file.name, path)
+        except FileExistsError:
+            return _kept(path)
     return key
 
 

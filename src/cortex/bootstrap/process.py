@@ -1,6 +1,7 @@
 """One process: its application, its sockets and its end."""
 
 import asyncio
+import errno
 import multiprocessing
 import os
 import signal
@@ -29,7 +30,7 @@ from cortex.bootstrap.rooms import compose
 from cortex.bootstrap.tools import Tools
 from cortex.bootstrap.tuning import LIBRARIES
 from cortex.foundation.clock import Clock, SystemClock
-from cortex.foundation.errors import CortexError
+from cortex.foundation.errors import CortexError, ValidationError
 from cortex.foundation.garbage import settle_collector
 from cortex.foundation.ids import Uuid7Source
 from cortex.foundation.reclaim import bound_pools
@@ -43,7 +44,13 @@ from cortex.service.http.options import Edge, HttpOptions
 from cortex.service.http.server import KEEP_ALIVE_SECONDS, Server, listen
 from cortex.service.http.slow_requests import PatientProtocol
 from cortex.service.http.workers import REFUSED, Flag, Supervisor
-from cortex.settings import Loaded, Settings, fetch_secrets, load_with_secrets
+from cortex.settings import (
+    ConfigurationError,
+    Loaded,
+    Settings,
+    fetch_secrets,
+    load_with_secrets,
+)
 from cortex.telemetry.errors import ErrorCollector
 from cortex.telemetry.exposition import Exposition, encode
 from cortex.telemetry.logs import LogOptions, build_logger, route_stdlib
@@ -304,7 +311,9 @@ def _child_main(
     except (CortexError, OSError) as error:
         if signs.may_complain():
             _refused(error)
-        sys.exit(REFUSED)
+        # What is set wrongly stays wrong; a disk or a lock may be free next time.
+        is_final = isinstance(error, ConfigurationError | ValidationError)
+        sys.exit(REFUSED if is_final else EXIT_FAILED)
     sys.exit(EXIT_OK)
 
 
@@ -317,5 +326,10 @@ def _end_with_parent() -> None:
 
 
 def _refused(error: Exception) -> int:
-    print(f"cortex: {error}", file=sys.stderr)  # noqa: T201
+    reason = str(error)
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        reason = (
+            "no space is left on the disk of CORTEX_HOME: free some, and start again"
+        )
+    print(f"cortex: {reason}", file=sys.stderr)  # noqa: T201
     return EXIT_FAILED
