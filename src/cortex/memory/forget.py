@@ -5,9 +5,9 @@ follows empties the write-ahead log; callers that forget at the same time share 
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 
 from cortex.foundation.clock import Clock
 from cortex.foundation.tenancy import Namespace
@@ -19,7 +19,10 @@ from cortex.memory.ports import WriteContext
 from cortex.memory.sealing import blinded_text
 from cortex.memory.writes import SQL, Removed
 from cortex.storage import outbox
+from cortex.storage.errors import StorageBusy
 from cortex.storage.sqlite import Connection, Database
+
+T = TypeVar("T")
 
 FORGET_BATCH: Final = 500
 """Rows in one transaction of a forget: bounds how long it holds the writer."""
@@ -90,6 +93,18 @@ class Forgetting:
             await self._database.scrub()
             self._scrubbed = covered
 
+    async def finish(self) -> None:
+        """Clear what a caller left in the files who went away in the midst of it.
+
+        Where readers hold old pages now, the next call does it.
+        """
+        if self._deletions <= max(self._scrubbed, 0):
+            return
+        try:
+            await self.scrub()
+        except StorageBusy:
+            return
+
     async def _delete(
         self,
         ns: Namespace,
@@ -105,10 +120,18 @@ class Forgetting:
                 outbox.append(connection, event)
             return removed
 
-        removed = await self._database.write(unit)
+        removed = await self._written(unit)
         if removed:
             self._deletions += 1
         return removed
+
+    async def _written(self, unit: Callable[[Connection], T]) -> T:
+        try:
+            return await self._database.write(unit)
+        except asyncio.CancelledError:
+            # It may be carried out all the same: its bytes are owed like any other's.
+            self._deletions += 1
+            raise
 
     async def _forget_sessions(
         self, ns: Namespace, ns_id: int, selection: Selection
@@ -125,7 +148,7 @@ class Forgetting:
             values = (ns_id, session_id, *(blinded_text(seal, one) for one in people))
             return connection.execute(SQL["delete_sessions"], values).rowcount
 
-        if await self._database.write(unit):
+        if await self._written(unit):
             self._deletions += 1
 
     def _answer(self, removed: Sequence[Removed]) -> Forgotten:

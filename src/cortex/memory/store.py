@@ -74,7 +74,7 @@ class SqliteMemoryStore:
         self._events = EventMaker(clock, ids)
         self._numbers = Numbers(database, seals)
         self.seals = self._numbers.seals
-        self._forgetting = Forgetting(database, self._numbers, self._events, clock)
+        self.forgetting = Forgetting(database, self._numbers, self._events, clock)
         self._quarantining = Quarantining(database, self._numbers, self._events, clock)
         self._accesses = AccessBuffer()
         self._hot = HotRecords()
@@ -218,8 +218,8 @@ class SqliteMemoryStore:
     ) -> Forgotten:
         """Remove memories by id or by selection, from every file."""
         if isinstance(what, Selection):
-            return await self._forgetting.by_selection(ns, what, context)
-        return await self._forgetting.by_ids(ns, what, context)
+            return await self.forgetting.by_selection(ns, what, context)
+        return await self.forgetting.by_ids(ns, what, context)
 
     async def quarantine(
         self,

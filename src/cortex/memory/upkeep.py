@@ -100,7 +100,10 @@ class Upkeep:
             await self.round()
 
     async def round(self) -> Round:
-        """Write uses, move tiers, forget what expired, prune the change log."""
+        """Write uses, move tiers, forget what expired, prune the change log.
+
+        Finishes forgetting whose caller left before the files were clear.
+        """
         uses = await self.flush()
         expired = await self._expire()
         promoted, demoted = await self._judge()
@@ -108,6 +111,7 @@ class Upkeep:
         await self._database.write(
             lambda c: c.execute(SQL["prune_changes"], (kept,)).rowcount
         )
+        await self._store.forgetting.finish()
         return Round(uses, promoted, demoted, expired)
 
     async def flush(self) -> int:

@@ -1,7 +1,9 @@
 """Forgetting: gone from every table and from every file."""
 
+import asyncio
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +12,7 @@ from cortex.foundation.tenancy import Namespace
 from cortex.memory import writes
 from cortex.memory.errors import InvalidFilter, MemoryNotFound
 from cortex.memory.model import Memory, MemoryPatch, NewMemory, Selection
+from cortex.memory.upkeep import Upkeep
 from cortex.storage import outbox
 from cortex.testing.memory import CONTEXT, MemoryWorld, memory_world, prepare
 
@@ -185,3 +188,36 @@ async def test_repeating_a_forget_that_a_crash_cut_short_clears_the_files(
         again = await world.store.forget(world.namespace, [secret], context=CONTEXT)
         assert again.ids == ()
         assert files_holding(world, SECRET) == []
+
+
+@pytest.mark.parametrize("way", ["again", "upkeep"])
+async def test_a_forget_whose_caller_left_is_finished(
+    world: MemoryWorld, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    (memory_id,) = await world.say(SECRET)
+    await world.store.forget(world.namespace, ["no-such-id"], context=CONTEXT)
+    begun = asyncio.Event()
+    write = world.database.write
+
+    async def durable_then_silent(unit: Any) -> None:
+        await write(unit)
+        begun.set()
+        await asyncio.Event().wait()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.database, "write", durable_then_silent)
+        forgetting = world.store.forget(world.namespace, [memory_id], context=CONTEXT)
+        leaving = asyncio.create_task(forgetting)
+        async with asyncio.timeout(60):
+            await begun.wait()
+        leaving.cancel()
+        await asyncio.wait([leaving])
+    assert leaving.cancelled()
+    assert not await contents(world)
+    assert files_holding(world, SECRET)
+    if way == "again":
+        await world.store.forget(world.namespace, [memory_id], context=CONTEXT)
+    else:
+        keeper = Upkeep(world.database, world.store, clock=world.clock, ids=world.ids)
+        await keeper.round()
+    assert not files_holding(world, SECRET)
