@@ -11,7 +11,7 @@
 import exec from 'k6/execution';
 import http from 'k6/http';
 import { check, sleep } from 'k6';
-import { Counter, Rate } from 'k6/metrics';
+import { Counter, Rate, Trend } from 'k6/metrics';
 
 const BASE_URL = (__ENV.BASE_URL || 'http://127.0.0.1:4949').replace(/\/$/, '');
 const PROFILE = __ENV.PROFILE || 'short';
@@ -33,6 +33,7 @@ const shape = { requests: 1 };
 const ANSWERS = ['good', 'refused', 'bare', 'fault', 'wrong', 'broken', 'late'];
 const answers = new Counter('answers');
 const inTime = new Rate('in_time');
+const took = { good: new Trend('good_ms'), refused: new Trend('refused_ms') };
 
 function arriving(startRate, stages, startTime) {
   const short = PROFILE === 'short';
@@ -175,6 +176,7 @@ export function ask(route, how = {}) {
   check(answer, { [`${name} answers rightly`]: () => right });
   const kind = kindOf(answer, statuses);
   answers.add(1, { kind });
+  if (kind in took) took[kind].add(answer.timings.duration);
   if (['bare', 'fault', 'wrong'].includes(kind)) {
     console.warn(`${name} ${kind}: ${answer.status} ${String(answer.body).slice(0, 300)}`);
   }
@@ -209,6 +211,11 @@ function row(metrics, tags) {
   };
 }
 
+function times(metrics, kind) {
+  const found = values(metrics, `${kind}_ms`);
+  return { median_ms: found.med, p95_ms: found['p(95)'], max_ms: found.max };
+}
+
 function line([name, one]) {
   const told = one.success_rate === null ? '-' : (100 * one.success_rate).toFixed(2);
   const p95 = one.p95_ms === undefined ? '-' : one.p95_ms.toFixed(1);
@@ -237,6 +244,7 @@ export function summary(data) {
     broken,
     all: row(metrics, ''),
     in_time: values(metrics, 'in_time').rate || 0,
+    waited: Object.fromEntries(Object.keys(took).map((kind) => [kind, times(metrics, kind)])),
     answers: Object.fromEntries(ANSWERS.map((kind) => [kind, count(kind)])),
     checks: { passes: checks.passes || 0, fails: checks.fails || 0 },
     dropped: values(metrics, 'dropped_iterations').count || 0,

@@ -12,6 +12,7 @@ from cortex.bootstrap.trust import Trust
 from cortex.foundation.breaker import Phase
 from cortex.foundation.canonical import JsonValue
 from cortex.foundation.clock import Clock
+from cortex.foundation.crowd import Lines
 from cortex.foundation.tenancy import Namespace
 from cortex.inference.text import TextEmbedding
 from cortex.memory.model import Query
@@ -29,6 +30,7 @@ FREE_BYTES_MIN = 64 * MEGABYTE
 """Room below which the disk is as good as full: a busy log file takes as much."""
 
 _BY_WORDS = "vectors failed in a search a moment ago; words answered instead"
+_CROWDED = "requests wait too long, and some are refused"
 _LEFT_ALONE = "it failed repeatedly and is left alone for now"
 
 
@@ -42,6 +44,8 @@ class CheckedParts:
     promises: Promises
     watch: Watch
     configuration: Configuration
+    lines: Lines | None
+    clock: Clock
 
     async def database(self) -> Mapping[str, JsonValue]:
         """Read, and hear from the writer."""
@@ -84,6 +88,15 @@ class CheckedParts:
         facts = self.trust.health()
         return {k: v for k, v in facts.items() if k not in {"entries", "published"}}
 
+    async def requests(self) -> Mapping[str, JsonValue]:
+        """Tell how many wait for their turn."""
+        if self.lines is None:
+            return {}
+        facts: dict[str, JsonValue] = {"waiting": self.lines.requests.waiting}
+        if self.lines.stand(self.clock.monotonic()):
+            facts |= {"degraded": True, "reason": _CROWDED}
+        return facts
+
     async def doors(self) -> Mapping[str, JsonValue]:
         """Tell of alerts and of clients that wait."""
         return {
@@ -108,6 +121,7 @@ def health_of(parts: CheckedParts, home: Path, clock: Clock) -> Health:
         "embedder": parts.embedding,
         "audit_ledger": parts.audit_ledger,
         "doors": parts.doors,
+        "requests": parts.requests,
         "promises": parts.promises.health,
         "configuration": parts.configuration.health,
         **parts.trust.transport_checks(),

@@ -119,7 +119,7 @@ class Observing:
             None if self._exports is None else self._exports.offer,
             None if self._sentry is None else self._sentry.offer,
         )
-        self._lag = LoopLag(clock, tools.metrics.loop_lag.observe)
+        self._lag = LoopLag(clock, self._came_late)
         tools.metrics.registry.register(HostCollector(settings.home_folder))
         now = clock.now()
         self._sampler = Sampler(
@@ -128,6 +128,12 @@ class Observing:
             clock=clock,
             run=_run_of(tools.fleet, now),
         )
+
+    def _came_late(self, seconds: float) -> None:
+        """Tell of a late event loop, and work on less at once while it is."""
+        self._tools.metrics.loop_lag.observe(seconds)
+        if self._tools.lines is not None:
+            self._tools.lines.feel(seconds)
 
     def components(self) -> tuple[Component, ...]:
         """Return the parts in the order they start."""

@@ -30,6 +30,7 @@ from cortex.bootstrap.rooms import compose
 from cortex.bootstrap.tools import Tools
 from cortex.bootstrap.tuning import LIBRARIES
 from cortex.foundation.clock import Clock, SystemClock
+from cortex.foundation.crowd import Lines
 from cortex.foundation.errors import CortexError, ValidationError
 from cortex.foundation.garbage import settle_collector
 from cortex.foundation.ids import Uuid7Source
@@ -41,7 +42,7 @@ from cortex.service import dashboard
 from cortex.service.http.app import create_app
 from cortex.service.http.forwarded import Proxies
 from cortex.service.http.options import Edge, HttpOptions
-from cortex.service.http.server import KEEP_ALIVE_SECONDS, Server, listen
+from cortex.service.http.server import KEEP_ALIVE_SECONDS, Server, listen, listeners
 from cortex.service.http.slow_requests import PatientProtocol
 from cortex.service.http.workers import REFUSED, Flag, Supervisor
 from cortex.settings import (
@@ -109,6 +110,7 @@ def build_edge(
         tokens=entrance.tokens,
         rates=entrance.rates,
         rate=entrance.rate,
+        lines=tools.lines,
         carried={
             MCP_PATH: LazyMcp(
                 app.use_cases, settings.max_token_budget, tools.metrics, tools.log
@@ -221,6 +223,7 @@ def _build(
         fleet=fleet,
         phase=Phase(),
         watch=Watch(clock),
+        lines=Lines(),
         sources=loaded.sources,
     )
     app, entrance = compose(settings, tools, ranking)
@@ -266,7 +269,7 @@ async def _serve(
         server = Server(config, app.drain)
         if begun is not None:
             begun()
-        await server.serve(sockets=[bound])
+        await server.serve(sockets=listeners(bound))
 
 
 class Signs:

@@ -180,7 +180,14 @@ def compose(
     tuned = Tuned(tools, entrance.rate, meter, packs, inference.power, promises)
     configuration = open_configuration(settings, stores.database, tuned)
     parts = CheckedParts(
-        stores, inference.embedding, trust, promises, tools.watch, configuration
+        stores,
+        inference.embedding,
+        trust,
+        promises,
+        tools.watch,
+        configuration,
+        tools.lines,
+        tools.clock,
     )
     rooms = _Rooms(
         meter=meter,

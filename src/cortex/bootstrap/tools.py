@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from cortex.app import Phase
 from cortex.foundation.clock import Clock
+from cortex.foundation.crowd import Lines
 from cortex.foundation.ids import IdSource
 from cortex.operations.energy.meters import RequestMeters
 from cortex.security.intrusion import Watch
@@ -22,6 +23,7 @@ class Tools:
     """What every room of a process shares.
 
     Attributes:
+        lines: in which requests wait their turn; None lets all begin at once.
         sources: the layer that each setting came from.
     """
 
@@ -37,5 +39,6 @@ class Tools:
     fleet: Fleet | None
     phase: Phase
     watch: Watch
+    lines: Lines | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
     meters: RequestMeters = field(default_factory=RequestMeters)

@@ -19,8 +19,11 @@ from cortex.inference.threads import Threads
 IN_PROCESS: Final = "in-process"
 """Replica name of work done inside this process."""
 
-QUEUED_PER_LANE: Final = 2
-"""Texts a lane has before it: one it works on, one that is ready when that is done."""
+QUEUED_PER_LANE: Final = 8
+"""Texts a lane has before it: one it works on, and some that are ready when that is
+done. A busy event loop comes to hand out more every tenth of a second only; with one
+text a turn, lanes would rest most of the time while hundreds wait.
+"""
 
 SECONDS_MEMORY: Final = 0.1
 """Weight of the latest run in the moving mean of run times."""
@@ -118,7 +121,7 @@ class ThreadLanes:
         self._pool.close(grace_seconds)
 
     def _fill(self) -> None:
-        while self._waiting and self._running < self._limit:
+        while self._waiting and self._running < self._given():
             text, future = self._waiting.popleft()
             if future.cancelled():
                 continue
@@ -127,8 +130,17 @@ class ThreadLanes:
             except RuntimeError:
                 future.cancel()
                 continue
+            future.add_done_callback(partial(_take_back, running))
             self._running += 1
             running.add_done_callback(partial(self._done, future))
+
+    def _given(self) -> int:
+        """Return how many texts the threads may have, those they work on among them.
+
+        With fewer lanes than threads each thread would work on what is given.
+        """
+        full = self._limit == self._threads
+        return QUEUED_PER_LANE * self._limit if full else self._limit
 
     def _timed(self, text: str) -> Callable[[], Run]:
         def run() -> Run:
@@ -160,3 +172,9 @@ class ThreadLanes:
         if self._observe is not None:
             name = self._backend.info.name
             self._observe(Outcome(name, IN_PROCESS, seconds, ok=ok))
+
+
+def _take_back(running: asyncio.Future[Run], future: asyncio.Future[Run]) -> None:
+    """Let a thread not begin what nobody waits for any more."""
+    if future.cancelled():
+        running.cancel()

@@ -235,7 +235,6 @@ class Settings(BaseSettings):
         default_factory=EnergySettings, description="Where figures of power come from."
     )
     trace: Trace = Field(default_factory=Trace, description="Which traces are kept.")
-
     ledger_witnesses: dict[str, str] = Field(
         default_factory=dict,
         description="Verifier keys of witnesses that cosign each head, by URL.",

@@ -20,6 +20,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from cortex.foundation.clock import Clock, SystemClock
+from cortex.telemetry.crowd_metrics import CrowdMetrics
 from cortex.telemetry.model_metrics import ModelMetrics
 from cortex.telemetry.request_metrics import (
     SECONDS,
@@ -52,6 +53,7 @@ class Metrics:
         info.info({"brand": brand, "version": version})
 
     def _declare_requests(self, clock: Clock) -> None:
+        self.crowd = CrowdMetrics(self.registry)
         self._requests = RequestMetrics(clock)
         self.registry.register(self._requests)
         self.requests_in_flight = InFlight()

@@ -199,3 +199,17 @@ async def test_who_takes_an_answer_slowly_is_not():
             await loop.sock_recv(client, 65536)
             await asyncio.sleep(0.05)
         assert Ends.count == before
+
+
+async def test_connections_beyond_the_bound_hear_so_at_once(monkeypatch):
+    monkeypatch.setattr(Quick, "connections_max", 2)
+    async with serving() as port:
+        open_ones = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        answer = await asyncio.wait_for(reader.read(), 10)
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"retry-after: 5\r\n" in answer
+        told = json.loads(answer.partition(b"\r\n\r\n")[2])
+        assert told["error"]["code"] == "OVERLOADED"
+        for each in (writer, *(one for _, one in open_ones)):
+            await closed(each)

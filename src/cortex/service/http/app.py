@@ -25,6 +25,7 @@ from cortex.service.http.middleware.access import Access
 from cortex.service.http.middleware.body_limit import BodyLimit
 from cortex.service.http.middleware.boundary import Boundary
 from cortex.service.http.middleware.correlation import Correlation
+from cortex.service.http.middleware.crowd import Crowd
 from cortex.service.http.middleware.forwarding import Forwarding
 from cortex.service.http.middleware.gate import Gate
 from cortex.service.http.middleware.metering import Metering
@@ -156,6 +157,7 @@ def _middleware(edge: Edge, options: HttpOptions) -> list[Middleware]:
     return [
         Middleware(Forwarding, proxies=options.proxies),
         Middleware(Correlation, ids=edge.ids),
+        *_crowd(edge),
         Middleware(Metering, meters=edge.meters),
         Middleware(Porter, doors=edge.doors, metrics=edge.metrics),
         Middleware(
@@ -173,6 +175,16 @@ def _middleware(edge: Edge, options: HttpOptions) -> list[Middleware]:
             by_path=options.route_body_bytes_max,
         ),
     ]
+
+
+def _crowd(edge: Edge) -> list[Middleware]:
+    """Return what lets requests wait; none where all begin at once."""
+    if edge.lines is None:
+        return []
+    waiting = Middleware(
+        Crowd, lines=edge.lines, clock=edge.clock, metrics=edge.metrics, log=edge.log
+    )
+    return [waiting]
 
 
 def _operation_id(route: APIRoute) -> str:

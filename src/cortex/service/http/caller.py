@@ -144,7 +144,7 @@ class Door:
             self._check_host(request.headers.get("host", ""))
         principal = await self._doors.authenticate(_credentials(request, token))
         record = record_of(request.scope)
-        record.subject = principal.subject
+        record.subject, record.tenant = principal.subject, principal.tenant
         client = _client(request, principal)
         await self._charge(client, route_of(request.scope), record.headers)
         if route_of(request.scope) != EVENT_STREAM:

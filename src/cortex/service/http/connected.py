@@ -1,8 +1,8 @@
 """Giving up work that nobody waits for any more, because the client went away."""
 
 import asyncio
-from collections.abc import Awaitable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, TypeVar, cast
 
 from starlette.requests import Request
 
@@ -16,6 +16,22 @@ CLIENT_CLOSED_REQUEST = 499
 
 class ClientGone(Exception):
     """The client closed its connection before the answer was there."""
+
+
+_KEY = "cortex.has_left"
+
+
+def watch_leaving(
+    scope: MutableMapping[str, Any], has_left: Callable[[], bool]
+) -> None:
+    """Let those who do not read the body ask whether the client is there still."""
+    scope[_KEY] = has_left
+
+
+def has_left(scope: Mapping[str, Any]) -> bool:
+    """Return whether the client of a request is known to be gone."""
+    ask = cast("Callable[[], bool] | None", scope.get(_KEY))
+    return ask is not None and ask()
 
 
 async def while_connected(request: Request, work: Awaitable[T]) -> T:

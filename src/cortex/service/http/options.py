@@ -7,6 +7,7 @@ from starlette.types import ASGIApp
 
 from cortex.foundation.bucket import Rate, Rates
 from cortex.foundation.clock import Clock
+from cortex.foundation.crowd import Lines
 from cortex.foundation.ids import IdSource
 from cortex.foundation.limits import BODY_BYTES_MAX
 from cortex.inference.media.kinds import VIDEO_BYTES_MAX
@@ -117,6 +118,7 @@ class Edge:
         tokens: issued ones, for ``/admin/tokens``; None has no such routes.
         rates: charges clients; None does so for this process alone.
         rate: the default rate in force at each request; None takes the options'.
+        lines: in which requests wait their turn; None lets all begin at once.
         carried: path → application for admitted POST requests, such as ``/mcp``; it
             finds the caller by ``cortex.service.admission``.
         pages: path → static page, open to all.
@@ -135,6 +137,7 @@ class Edge:
     tokens: TokenStore | None = None
     rates: Rates | None = None
     rate: Callable[[], Rate] | None = None
+    lines: Lines | None = None
     meters: RequestMeters = field(default_factory=RequestMeters)
     carried: Mapping[str, ASGIApp] = field(default_factory=dict)
     pages: Mapping[str, Page] = field(default_factory=dict)

@@ -22,6 +22,8 @@ class RequestRecord:
 
     Attributes:
         subject: who calls; empty until that is known.
+        tenant: of the one who calls; empty until that is known.
+        waited_seconds: before anything was done for it.
         headers: added to the answer, whatever it is.
         status: of the answer; 0 until it starts.
         error_code: of the error answered, if any.
@@ -32,6 +34,8 @@ class RequestRecord:
     correlation_id: str
     traceparent: str = ""
     subject: str = ""
+    tenant: str = ""
+    waited_seconds: float = 0.0
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     status: int = 0
     error_code: str = ""

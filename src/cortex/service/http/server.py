@@ -25,6 +25,12 @@ KEEP_ALIVE_SECONDS = 65
 BACKLOG_CONNECTIONS = 2048
 """Connections the kernel may hold for us while the loop is busy."""
 
+LISTENERS = 8
+"""Handles on the listening socket: the loop (libuv since 1.46) takes one connection for
+each at a turn, and at one a turn hundreds that come together wait for many seconds.
+More would make a connection that comes alone dearer: each handle looks for it (5 µs).
+"""
+
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -92,3 +98,8 @@ def listen(host: str, port: int) -> socket.socket:
         )
         raise OSError(message) from error
     return bound
+
+
+def listeners(bound: socket.socket) -> list[socket.socket]:
+    """Return the socket and more handles on it, to be closed together."""
+    return [bound, *(bound.dup() for _ in range(LISTENERS - 1))]

@@ -9,13 +9,17 @@ import asyncio
 import fcntl
 import termios
 from array import array
-from typing import ClassVar
+from typing import Any, ClassVar, cast
 
 from cortex.service.http.client_certificates import CertificateProtocol
+from cortex.service.http.connected import watch_leaving
 
 HEAD_SECONDS = 10.0
 """Longest a head may take, from the connection or its first byte: honest ones come in
 one packet."""
+
+CONNECTIONS_MAX = 8_192
+"""Open at once, idle ones and streams among them, in one process: about 20 KB each."""
 
 BODY_WINDOW_SECONDS = 20.0
 """How often a body's pace is looked at."""
@@ -40,6 +44,18 @@ _HEAD = (
     b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/problem+json\r\n"
     b"content-length: %d\r\nconnection: close\r\n\r\n"
 )
+_FULL = (
+    b'{"type":"urn:cortex:error:overloaded","title":"Overloaded","status":503,'
+    b'"detail":"too many connections are open","error":{"code":"OVERLOADED",'
+    b'"message":"too many connections are open",'
+    b'"hint":"Close what is not used; wait as long as Retry-After says."},'
+    b'"correlation_id":"","retry_after":5}'
+)
+_FULL_HEAD = (
+    b"HTTP/1.1 503 Service Unavailable\r\n"
+    b"content-type: application/problem+json\r\nretry-after: 5\r\n"
+    b"content-length: %d\r\nconnection: close\r\n\r\n"
+)
 
 
 class PatientProtocol(CertificateProtocol):
@@ -48,6 +64,7 @@ class PatientProtocol(CertificateProtocol):
     head_seconds: ClassVar[float] = HEAD_SECONDS
     body_window_seconds: ClassVar[float] = BODY_WINDOW_SECONDS
     body_bytes_min: ClassVar[int] = BODY_BYTES_MIN
+    connections_max: ClassVar[int] = CONNECTIONS_MAX
 
     take_window_seconds: ClassVar[float] = TAKE_WINDOW_SECONDS
     take_bytes_min: ClassVar[int] = TAKE_BYTES_MIN
@@ -56,23 +73,30 @@ class PatientProtocol(CertificateProtocol):
     _taker: asyncio.TimerHandle | None = None
     _waiting = 0
     _arrived = 0
+    _gone = False
 
     def connection_made(  # type: ignore[override]
         self, transport: asyncio.Transport
     ) -> None:
         """Begin to wait for the first head."""
         super().connection_made(transport)
+        if len(self.connections) > self.connections_max:
+            transport.write(_FULL_HEAD % len(_FULL) + _FULL)
+            transport.close()
+            return
         self._wait_for_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
         self._stop_waiting()
         self._stop_watching_taker()
+        self._gone = True
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
         """Begin to wait for a head; the first one has been waited for since."""
         super().on_message_begin()
+        watch_leaving(cast("dict[str, Any]", self.scope), self._has_left)
         if self._timer is None:
             self._wait_for_head()
 
@@ -128,6 +152,9 @@ class PatientProtocol(CertificateProtocol):
         if self._taker is not None:
             self._taker.cancel()
             self._taker = None
+
+    def _has_left(self) -> bool:
+        return self._gone
 
     def _wait_for_head(self) -> None:
         self._timer = self.loop.call_later(self.head_seconds, self._give_up)

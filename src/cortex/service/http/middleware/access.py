@@ -47,7 +47,7 @@ class Access:
             return
         record = record_of(scope)
         root = self._tracer.root("http", record.traceparent)
-        started = self._clock.monotonic()
+        started = self._clock.monotonic() - record.waited_seconds
         self._metrics.requests_in_flight.inc()
         try:
             with root:
