@@ -4,6 +4,8 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 AICS_TLOG := 0.2.1
 SOURCES := src tests tools benchmarks
+HEAVY := tests/fault tests/property tests/unit/memory_store $(addprefix tests/acceptance/test_, \
+	event_bridge.py ledger_watch.py overload.py)
 
 .PHONY: help demo serve test test-heavy test-peers lint types contracts check lock export \
 	clean bench-memory bench-ledger attack-ledger oracles-ledger crash-ledger bench-doors \
@@ -25,8 +27,8 @@ test: .venv/.dev ## Run the test suite with coverage
 	@# Many tests wait for a server: a third process uses what two leave of two cores.
 	@$(BIN)/python -m pytest -n 3 --dist worksteal --cov --cov-report=term:skip-covered
 
-test-heavy: .venv/.dev ## Run the slow suites: long crash loops, wide fuzzing
-	@CORTEX_HEAVY=1 $(BIN)/python -m pytest tests/fault tests/property -q
+test-heavy: .venv/.dev ## Run the slow suites: long crash loops, wide fuzzing, long overload
+	@CORTEX_HEAVY=1 $(BIN)/python -m pytest -q $(HEAVY)
 
 record-prometheus: .venv/.dev ## Record anew what a real Prometheus answers
 	@$(BIN)/python tests/peers/prometheus.py tests/data/prometheus/answers.json

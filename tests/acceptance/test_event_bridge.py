@@ -9,10 +9,11 @@ import httpx
 
 from cortex_client.bridge import BridgeConfig, CortexEventBridge
 
-WRITTEN = 1_080
+HEAVY = bool(os.environ.get("CORTEX_HEAVY"))
+WRITTEN = 10_800 if HEAVY else 1_080
 TOGETHER = 10
 WRITERS = 4
-KILLS = 4 if os.environ.get("CORTEX_HEAVY") else 1
+KILLS = 4 if HEAVY else 1
 
 
 class Bus:
