@@ -163,6 +163,30 @@ async def test_too_many_are_refused_and_leavers_leave_nothing(options) -> None:
             one.cancel()
 
 
+async def test_a_caller_that_leaves_gives_up_its_turn(options) -> None:
+    given = options(processes=1, waiting_max=1, abandoned_seconds=600.0)
+    async with working(given) as workers, asyncio.TaskGroup() as tasks:
+        at_work = tasks.create_task(ask(workers, b"hang"))
+        while not workers.working:
+            await asyncio.sleep(0.01)
+        for _ in range(5):  # each in the one place that there is to wait in
+            waiting = tasks.create_task(ask(workers, b"two"))
+            await asyncio.sleep(0.01)
+            waiting.cancel()
+            await asyncio.wait({waiting})
+            assert waiting.cancelled()
+        at_work.cancel()
+
+
+async def test_work_that_nobody_waits_for_is_ended(options) -> None:
+    async with working(options(processes=1, abandoned_seconds=0.05)) as workers:
+        leaver = asyncio.create_task(ask(workers, b"hang"))
+        while not workers.working:
+            await asyncio.sleep(0.01)
+        leaver.cancel()
+        assert (await ask(workers, b"two")).transcript == "two"
+
+
 async def test_closing_ends_those_at_work_and_takes_no_more(options) -> None:
     workers = MediaWorkers(SystemClock(), options(processes=1))
     hanging = asyncio.create_task(ask(workers, b"hang"))

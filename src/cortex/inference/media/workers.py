@@ -44,6 +44,10 @@ IDLE_SECONDS: Final = 300.0
 STOP_SECONDS: Final = 2.0
 """How long an ended process may take to go before it is killed."""
 
+ABANDONED_SECONDS: Final = 1.0
+"""Time to end by itself for work that nobody waits for any more; a process that is
+ended has to load its models anew."""
+
 _TRIES: Final = 3
 """Processes that a file is offered to when they end without having looked at it."""
 
@@ -60,6 +64,7 @@ class WorkerOptions:
     waiting_max: int = WAITING_MAX
     deadline_seconds: float = DEADLINE_SECONDS
     idle_seconds: float = IDLE_SECONDS
+    abandoned_seconds: float = ABANDONED_SECONDS
     environment: Mapping[str, str] = field(default_factory=dict)
     module: str = "cortex.inference.media.child"
 
@@ -72,6 +77,17 @@ class _Tally:
     misses: int = 0
     load_seconds: float = 0.0
     evictions: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    """One file, until it is read; ``process`` is the one that reads it now."""
+
+    file: BinaryIO
+    sniffed: Sniffed
+    wants: frozenset[Want]
+    process: "_Process | None" = None
+    abandoned: bool = False
 
 
 class _NeverReadError(Exception):
@@ -197,6 +213,12 @@ class MediaWorkers:
         ]
 
     @property
+    def working(self) -> int:
+        """Return how many processes read a file now."""
+        with self._lock:
+            return len(self._busy)
+
+    @property
     def pids(self) -> tuple[int, ...]:
         """Return the numbers of the processes that wait for work."""
         with self._lock:
@@ -206,6 +228,9 @@ class MediaWorkers:
         self, file: BinaryIO, sniffed: Sniffed, wants: frozenset[Want]
     ) -> Reading:
         """Return what was asked of an open file.
+
+        When the caller is cancelled its file loses its turn, and a process that is at
+        work on it soon its life.
 
         Raises:
             Overloaded: too many files wait already.
@@ -220,29 +245,42 @@ class MediaWorkers:
             raise Overloaded(message, retry_after_seconds=1.0)
         self._waiting += 1
         # The caller may leave and close its file while a process still reads it.
-        own = os.fdopen(os.dup(file.fileno()), "rb")
-        running = asyncio.get_running_loop().run_in_executor(
-            self._threads, copy_context().run, self._ask, own, sniffed, wants
-        )
-        running.add_done_callback(partial(self._done, own))
-        return await asyncio.shield(running)
+        job = _Job(os.fdopen(os.dup(file.fileno()), "rb"), sniffed, wants)
+        turn = self._threads.submit(copy_context().run, self._ask, job)
+        running = asyncio.wrap_future(turn)
+        running.add_done_callback(partial(self._done, job))
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            if not turn.cancel():
+                job.abandoned = True
+                grace = self._options.abandoned_seconds
+                asyncio.get_running_loop().call_later(grace, self._end, job)
+            raise
 
-    def _done(self, own: BinaryIO, running: asyncio.Future[Reading]) -> None:
+    def _done(self, job: _Job, running: asyncio.Future[Reading]) -> None:
         self._waiting -= 1
-        own.close()
+        job.file.close()
         if not running.cancelled():
             running.exception()  # seen, also when the caller has left
 
-    def _ask(self, file: BinaryIO, sniffed: Sniffed, wants: frozenset[Want]) -> Reading:
+    def _end(self, job: _Job) -> None:
+        with self._lock:
+            if job.process is not None:
+                job.process.kill()
+
+    def _ask(self, job: _Job) -> Reading:
         for _ in range(_TRIES):
-            process = self._taken()
+            if job.abandoned:
+                break
+            process = self._taken(job)
             with contextlib.suppress(_NeverReadError):
                 try:
-                    reading = process.ask(file, sniffed, wants)
+                    reading = process.ask(job.file, job.sniffed, job.wants)
                     self._count(process, reading)
                     return reading
                 finally:
-                    self._returned(process)
+                    self._returned(process, job)
         raise _crashed()
 
     def _count(self, process: _Process, reading: Reading) -> None:
@@ -255,7 +293,7 @@ class MediaWorkers:
                 tally.load_seconds += seconds
             process.models |= reading.models.keys() & self._tallies.keys()
 
-    def _taken(self) -> _Process:
+    def _taken(self, job: _Job) -> _Process:
         with self._lock:
             if self._closed:
                 raise _stopping()
@@ -267,6 +305,7 @@ class MediaWorkers:
             else:
                 process = self._started()
             self._busy.add(process)
+            job.process = process
             return process
 
     def _started(self) -> _Process:
@@ -276,8 +315,9 @@ class MediaWorkers:
             message = f"no process can be started to read files: {error.strerror}"
             raise EmbeddingUnavailable(message, hint="Try again later.") from error
 
-    def _returned(self, process: _Process) -> None:
+    def _returned(self, process: _Process, job: _Job) -> None:
         with self._lock:
+            job.process = None
             self._busy.discard(process)
             if process.alive and not self._closed:
                 self._idle.append((self._clock.monotonic(), process))

@@ -20,6 +20,7 @@ from cortex.service.errors import MethodNotAllowed, NoSuchPath
 from cortex.service.faults import invalid_input
 from cortex.service.http.answers import problem_answer
 from cortex.service.http.caller import Door, Limits
+from cortex.service.http.connected import CLIENT_CLOSED_REQUEST, ClientGone
 from cortex.service.http.description import describe
 from cortex.service.http.middleware.access import Access
 from cortex.service.http.middleware.body_limit import BodyLimit
@@ -95,6 +96,7 @@ def create_app(
         exception_handlers={
             RequestValidationError: _refuse_input,
             HTTPException: _refuse_route,
+            ClientGone: _answer_nobody,
         },
         generate_unique_id_function=_operation_id,
     )
@@ -195,6 +197,10 @@ async def _refuse_input(request: Request, error: Exception) -> Response:
     """Answer what the framework's own validation of paths and queries found."""
     findings = error.errors() if isinstance(error, RequestValidationError) else []
     return _told(request, invalid_input(findings, placed=True))
+
+
+async def _answer_nobody(_request: Request, _gone: Exception) -> Response:
+    return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 
 async def _refuse_route(request: Request, error: Exception) -> Response:

@@ -40,7 +40,7 @@ async def while_connected(request: Request, work: Awaitable[T]) -> T:
     For a request whose body was read: what the client sends next is its farewell.
 
     Raises:
-        ClientGone: the client left first.
+        ClientGone: the client left first; the application answers it.
         CortexError: as ``work`` does.
     """
     async with asyncio.TaskGroup() as group:

@@ -9,6 +9,7 @@ from cortex.service import agents as wire
 from cortex.service.http.answers import json_answer
 from cortex.service.http.body import read_body
 from cortex.service.http.caller import Admitted
+from cortex.service.http.connected import while_connected
 from cortex.service.http.description import accepts
 from cortex.usecases.catalog import UseCases
 
@@ -44,9 +45,10 @@ class AgentRoutes:
         caller.principal.require(Scope.AGENTS)
         body = await read_body(request, wire.PlanBody)
         namespace = caller.namespace(Scope.AGENTS, body.namespace)
-        made = await self._cases.plan(
+        work = self._cases.plan(
             caller.principal, namespace, body.domain(), caller.context
         )
+        made = await while_connected(request, work)
         return json_answer(wire.plan(made))
 
     async def reflect(self, request: Request, caller: Admitted) -> Response:
@@ -54,7 +56,8 @@ class AgentRoutes:
         caller.principal.require(Scope.AGENTS)
         body = await read_body(request, wire.ReflectBody)
         namespace = caller.namespace(Scope.AGENTS, body.namespace)
-        made = await self._cases.reflect(
+        work = self._cases.reflect(
             caller.principal, namespace, body.domain(), caller.context
         )
+        made = await while_connected(request, work)
         return json_answer(wire.reflection(made))

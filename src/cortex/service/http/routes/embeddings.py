@@ -17,11 +17,7 @@ from cortex.security.scopes import Scope
 from cortex.service.http.answers import json_answer
 from cortex.service.http.body import read_body
 from cortex.service.http.caller import Admitted, Caller
-from cortex.service.http.connected import (
-    CLIENT_CLOSED_REQUEST,
-    ClientGone,
-    while_connected,
-)
+from cortex.service.http.connected import while_connected
 from cortex.service.http.description import accepts, if_none_match_header
 from cortex.service.http.wire import embeddings as wire
 from cortex.usecases.catalog import UseCases
@@ -111,10 +107,7 @@ class EmbeddingRoutes:
         if len(asked.texts) < WATCHED_TEXTS_MIN:
             embedded = await self._cases.embed(asked)
         else:
-            try:
-                embedded = await while_connected(request, self._cases.embed(asked))
-            except ClientGone:
-                return Response(status_code=CLIENT_CLOSED_REQUEST)
+            embedded = await while_connected(request, self._cases.embed(asked))
         return json_answer(shape(embedded), headers=headers)
 
 

@@ -14,6 +14,7 @@ from cortex.security.scopes import Scope
 from cortex.service.http.answers import JSON, json_answer
 from cortex.service.http.body import read_body
 from cortex.service.http.caller import Admitted, Caller
+from cortex.service.http.connected import while_connected
 from cortex.service.http.description import MULTIPART, accepts
 from cortex.service.http.upload import Uploads
 from cortex.service.http.wire import media as wire
@@ -63,7 +64,8 @@ class MediaRoutes:
             asked = wire.fields(upload.fields, wire.OptionFields)
             file = MediaFile(upload.file, upload.size, kind, upload.declared)
             options = _of(caller, asked.options())
-            made = await self._cases.embed_media.file(file, options)
+            work = self._cases.embed_media.file(file, options)
+            made = await while_connected(request, work)
         return json_answer(wire.embedded(made))
 
     async def _embed_text(self, request: Request, caller: Caller) -> Response:
