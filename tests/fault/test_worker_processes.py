@@ -20,7 +20,7 @@ from cortex.foundation.errors import ValidationError
 from cortex.inference.backends.hashing import HashingText
 from cortex.inference.errors import EmbeddingFailed, UnknownModel
 from cortex.inference.frames import Kind, vectors_body
-from cortex.inference.lanes import ThreadLanes
+from cortex.inference.lanes import QUEUED_PER_LANE, ThreadLanes
 from cortex.inference.pool import Applied, PoolHooks, WorkerPool
 from cortex.inference.ports import Outcome, ReplicaView
 from cortex.inference.processes import WorkerSpec
@@ -302,8 +302,9 @@ async def test_a_caller_that_leaves_takes_its_waiting_texts_back() -> None:
         os.kill(pid, signal.SIGCONT)
         assert await pool.submit("the next one")
         assert pool.status().backlog == 0
-        # One had begun on the thread of this process; no other was worked on.
-        assert len([run for run in inside.runs if run.startswith("text")]) <= 1
+        # What the thread of this process had been given it may have begun; no other.
+        begun = [run for run in inside.runs if run.startswith("text")]
+        assert len(begun) <= QUEUED_PER_LANE
 
 
 async def test_a_model_that_does_not_load_leaves_the_work_to_the_threads() -> None:
