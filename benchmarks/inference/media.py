@@ -2,9 +2,8 @@
 
 Usage: python -m benchmarks.inference.media [--data FOLDER] [--rounds 15]
 
-FOLDER holds ``foolbox-3.3.4-py3-none-any.whl`` (20 labelled ImageNet pictures) and
-``pocketsphinx-5.1.1.tar.gz`` (five sentences of LibriVox with their text); what is
-missing is fetched from PyPI. Both are checked by hash and never kept.
+FOLDER holds ``foolbox-3.3.4-py3-none-any.whl`` (20 labelled ImageNet pictures); where
+it does not, the package is fetched by pip. It is checked by hash and never kept.
 
 Times are wall time of the models alone (decoding and ffmpeg apart), on at most two
 threads, the median of rounds in which the modalities take turns. They are only the
@@ -22,10 +21,8 @@ import shutil
 import statistics
 import subprocess
 import sys
-import tarfile
 import tempfile
 import time
-import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -53,17 +50,9 @@ from cortex.inference.ports import Vector
 
 HERE = Path(__file__).resolve()
 SAMPLES = HERE.parents[2] / "tests" / "data" / "media"
-HOST = "https://files.pythonhosted.org/packages"
-ARCHIVES = {
-    "foolbox-3.3.4-py3-none-any.whl": (
-        "",
-        "11049d515d38e765e206a73ace9cc648b81a0d6d1da9ad9057e149ee117989cb",
-    ),
-    "pocketsphinx-5.1.1.tar.gz": (
-        f"{HOST}/61/e7/13e0e787ff467218de880310d79cba14424f13b87171ac44af0bde1e428c/",
-        "675778b309a22dfc9b7d37f7621976bba491d2a5f8c59696bd77fd6d07271355",
-    ),
-}
+SENTENCES = SAMPLES.parent / "librivox"
+PICTURES = "foolbox-3.3.4-py3-none-any.whl"
+PICTURES_SHA256 = "11049d515d38e765e206a73ace9cc648b81a0d6d1da9ad9057e149ee117989cb"
 MODEL_GOAL_MS = 150.0
 CLIP_SECONDS = 10
 PIXELS = (1_000, 1_000)
@@ -91,27 +80,23 @@ class Timed:
     cpu: list[float]
 
 
-def fetched(name: str, folder: Path) -> Path:
-    """Return the archive, checked."""
-    path = folder / name
-    address, digest = ARCHIVES[name]
-    if not path.exists() and address:
-        with urllib.request.urlopen(address + name) as answer:
-            path.write_bytes(answer.read())
-    elif not path.exists():
-        wanted = name.partition("-py3")[0].replace("-", "==", 1)
+def fetched(folder: Path) -> Path:
+    """Return the archive of pictures, checked."""
+    path = folder / PICTURES
+    if not path.exists():
+        wanted = PICTURES.partition("-py3")[0].replace("-", "==", 1)
         command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps"]
         subprocess.run([*command, "-d", str(folder), wanted], check=True)
     found = sha256(path.read_bytes()).hexdigest()
-    if found != digest:
-        message = f"{name} has the SHA-256 {found}"
+    if found != PICTURES_SHA256:
+        message = f"{PICTURES} has the SHA-256 {found}"
         raise ValueError(message)
     return path
 
 
 def labelled(folder: Path) -> Iterator[tuple[int, bytes]]:
     """Yield the pictures with their ImageNet class."""
-    path = fetched("foolbox-3.3.4-py3-none-any.whl", folder)
+    path = fetched(folder)
     with zipfile.ZipFile(path) as wheel:
         for name in sorted(wheel.namelist()):
             number = re.search(r"data/imagenet_\d+_(\d+)\.jpg$", name)
@@ -119,16 +104,10 @@ def labelled(folder: Path) -> Iterator[tuple[int, bytes]]:
                 yield int(number[1]), wheel.read(name)
 
 
-def spoken(folder: Path) -> list[tuple[str, bytes]]:
+def spoken() -> list[tuple[str, bytes]]:
     """Return the sentences with their recordings."""
-    parts: dict[str, dict[str, bytes]] = {}
-    with tarfile.open(fetched("pocketsphinx-5.1.1.tar.gz", folder)) as archive:
-        for member in archive.getmembers():
-            found = re.search(r"librivox/\w+-(\d+)\.(txt|wav)$", member.name)
-            file = archive.extractfile(member) if found else None
-            if found and file is not None:
-                parts.setdefault(found[1], {})[found[2]] = file.read()
-    return [(one["txt"].decode(), one["wav"]) for _, one in sorted(parts.items())]
+    texts = sorted(SENTENCES.glob("*.txt"))
+    return [(one.read_text(), one.with_suffix(".flac").read_bytes()) for one in texts]
 
 
 def clips(folder: Path) -> dict[str, tuple[bytes, Want]]:
@@ -313,10 +292,10 @@ def errors(heard: Sequence[str], said: Sequence[str]) -> int:
     return row[-1]
 
 
-def sentences(folder: Path) -> tuple[list[Claim], object]:
+def sentences() -> tuple[list[Claim], object]:
     """Measure word errors and time, padded to the clip and padded to 30 s."""
     reader = MediaReader(SystemClock())
-    given = spoken(folder)
+    given = spoken()
     read(reader, given[0][1], Want.TRANSCRIPT)  # warm
     told: dict[str, list[str]] = {}
     seconds: dict[str, float] = {}
@@ -379,7 +358,7 @@ def main(arguments: Sequence[str] = ()) -> bool:
         timed = times(reader, clips(Path(name)), options.rounds)
         over_http = route(reader)
         seen, seen_detail = pictures(reader, folder)
-        heard, heard_detail = sentences(folder)
+        heard, heard_detail = sentences()
     claims = [*speed_claims(timed, load), *over_http, *seen, *heard]
     return report(
         "inference-media", claims, {"seen": seen_detail, "heard": heard_detail}
