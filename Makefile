@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 AICS_TLOG := 0.2.1
 SOURCES := src tests tools benchmarks
 HEAVY := tests/fault tests/property tests/unit/memory_store $(addprefix tests/acceptance/test_, \
-	event_bridge.py ledger_watch.py overload.py)
+	event_bridge.py ledger_watch.py load.py overload.py schemathesis.py)
 
 .PHONY: help demo serve test test-heavy test-peers lint types contracts check lock export \
 	clean bench-memory bench-ledger attack-ledger oracles-ledger crash-ledger bench-doors \
@@ -25,7 +25,7 @@ serve: .venv/.run ## Start the server on port 4949
 test: .venv/.dev ## Run the test suite with coverage
 	@$(BIN)/python -m compileall -q src # hundreds of servers start from it
 	@# Many tests wait for a server: a third process uses what two leave of two cores.
-	@$(BIN)/python -m pytest -n 3 --dist worksteal --cov --cov-report=term:skip-covered
+	@$(BIN)/python -m pytest -n 3 --dist worksteal --durations=25 --cov --cov-report=term:skip-covered
 
 test-heavy: .venv/.dev ## Run the slow suites: long crash loops, wide fuzzing, long overload
 	@CORTEX_HEAVY=1 $(BIN)/python -m pytest -q $(HEAVY)

@@ -1,7 +1,9 @@
 """Finds kept log lines: the newest first, from a place on, or counted by event."""
 
 import asyncio
+import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -87,13 +89,6 @@ class KeptLogs(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    place: str
-    line: Line
-    at: float
-
-
 class LogSearch:
     """Reads what ``LogFiles`` of all processes wrote into a folder."""
 
@@ -117,11 +112,11 @@ class LogSearch:
     def _older(self, question: LogQuestion) -> LogPage:
         lines: list[Line] = []
         place = None
-        for found in self._backwards(question):
+        for name, at, line, _ in self._backwards(question):
             if len(lines) == question.limit:
                 return LogPage(tuple(lines), place, self._end())
-            lines.append(found.line)
-            place = found.place
+            lines.append(line)
+            place = f"{name}:{at}"
         return LogPage(tuple(lines), None, self._end())
 
     def _since(self, question: LogQuestion) -> LogPage:
@@ -144,38 +139,49 @@ class LogSearch:
         return LogPage(tuple(lines), None, place)
 
     def _summary(self, question: LogQuestion) -> list[LogGroup]:
-        groups: dict[tuple[str, str], LogGroup] = {}
-        for found in self._backwards(question):
-            level = str(found.line.get("level", ""))
-            event = str(found.line.get("event", ""))[:EVENT_CHARACTERS_MAX]
-            known = groups.get((level, event))
-            last = found.at if known is None else max(known.last, found.at)
-            first = found.at if known is None else min(known.first, found.at)
-            count = 1 if known is None else known.count + 1
-            groups[level, event] = LogGroup(level, event, count, first, last)
+        # Of an hour there may be a hundred thousand lines: little is made of each.
+        counts: Counter[tuple[str, str]] = Counter()
+        first: dict[tuple[str, str], float] = {}
+        last: dict[tuple[str, str], float] = {}
+        for _, _, line, at in self._backwards(question):
+            event = str(line.get("event", ""))[:EVENT_CHARACTERS_MAX]
+            key = (str(line.get("level", "")), event)
+            counts[key] += 1
+            # The newest come first, though not to the millisecond.
+            if at < first.get(key, math.inf):
+                first[key] = at
+            if at > last.get(key, -math.inf):
+                last[key] = at
+        groups = [
+            LogGroup(*key, count, first[key], last[key])
+            for key, count in counts.items()
+        ]
         ordered = sorted(
-            groups.values(), key=lambda one: (-LEVELS.get(one.level, 0), -one.count)
+            groups, key=lambda one: (-LEVELS.get(one.level, 0), -one.count)
         )
         return ordered[:GROUPS_MAX]
 
-    def _backwards(self, question: LogQuestion) -> Iterator[_Found]:
-        """Yield lines that are meant, the newest first."""
+    def _backwards(
+        self, question: LogQuestion
+    ) -> Iterator[tuple[str, int, Line, float]]:
+        """Yield file, place, line and time of lines meant, the newest first."""
         name, offset = ("~", 0)
         if question.cursor is not None:
             name, offset = _read_place(question.cursor)
         wanted = _Conditions(question)
         since = 0.0 if question.since is None else question.since
         for path in reversed(files_in(self._folder)):
-            if path.stem > name:
+            stem = path.stem
+            if stem > name:
                 continue
             body = _whole_lines(path)
-            at = offset if path.stem == name else len(body)
+            at = offset if stem == name else len(body)
             for raw in reversed(body[:at].splitlines(keepends=True)):
                 at -= len(raw)
                 found = wanted.line(raw)
                 if found is not None:
-                    yield _Found(f"{path.stem}:{at}", *found)
-            if float(path.stem.partition("-")[0]) / 1000 < since - _SLACK_SECONDS:
+                    yield (stem, at, *found)
+            if float(stem.partition("-")[0]) / 1000 < since - _SLACK_SECONDS:
                 return  # all that is older was written before this file began
 
     def _end(self) -> str:
@@ -194,17 +200,20 @@ class _Conditions:
 
     def line(self, raw: bytes) -> tuple[Line, float] | None:
         """Return the line with its time, if it is meant and whole."""
-        if self._id not in raw or (self._text and self._text not in raw.lower()):
+        asked = self._question
+        if self._id and self._id not in raw:
+            return None
+        if self._text and self._text not in raw.lower():
             return None
         try:
             line = orjson.loads(raw)
+            if LEVELS.get(line.get("level"), 0) < self._severity:
+                return None
             at = datetime.fromisoformat(line["timestamp"]).timestamp()
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             return None  # half a line, of a disk that was full
-        asked = self._question
         meant = (
-            LEVELS.get(line.get("level"), 0) >= self._severity
-            and (asked.since is None or at >= asked.since)
+            (asked.since is None or at >= asked.since)
             and (asked.until is None or at <= asked.until)
             and (not self._id or line.get("correlation_id") == asked.correlation_id)
         )
