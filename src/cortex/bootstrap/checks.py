@@ -12,11 +12,11 @@ from cortex.bootstrap.trust import Trust
 from cortex.foundation.breaker import Phase
 from cortex.foundation.canonical import JsonValue
 from cortex.foundation.clock import Clock
-from cortex.foundation.crowd import Lines
 from cortex.foundation.tenancy import Namespace
 from cortex.inference.text import TextEmbedding
 from cortex.memory.model import Query
 from cortex.security.intrusion import Watch
+from cortex.service.http.lines import Lines
 from cortex.usecases.configuration import Configuration
 from cortex.usecases.health import Check, Health
 

@@ -30,7 +30,6 @@ from cortex.bootstrap.rooms import compose
 from cortex.bootstrap.tools import Tools
 from cortex.bootstrap.tuning import LIBRARIES
 from cortex.foundation.clock import Clock, SystemClock
-from cortex.foundation.crowd import Lines
 from cortex.foundation.errors import CortexError, ValidationError
 from cortex.foundation.garbage import settle_collector
 from cortex.foundation.ids import Uuid7Source
@@ -41,6 +40,7 @@ from cortex.security.mtls import server_context
 from cortex.service import dashboard
 from cortex.service.http.app import create_app
 from cortex.service.http.forwarded import Proxies
+from cortex.service.http.lines import Lines
 from cortex.service.http.options import Edge, HttpOptions
 from cortex.service.http.server import KEEP_ALIVE_SECONDS, Server, listen, listeners
 from cortex.service.http.slow_requests import PatientProtocol

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 from cortex.app import Phase
 from cortex.foundation.clock import Clock
-from cortex.foundation.crowd import Lines
 from cortex.foundation.ids import IdSource
 from cortex.operations.energy.meters import RequestMeters
 from cortex.security.intrusion import Watch
+from cortex.service.http.lines import Lines
 from cortex.telemetry.errors import ErrorCollector
 from cortex.telemetry.exposition import Exposition
 from cortex.telemetry.log_files import LogFiles

@@ -5,7 +5,7 @@ import asyncio
 import httpx
 import pytest
 
-from cortex.foundation.crowd import Lines
+from cortex.service.http.lines import Lines
 
 BODY = {"items": [{"content": "a note"}]}
 

@@ -7,7 +7,6 @@ from starlette.types import ASGIApp
 
 from cortex.foundation.bucket import Rate, Rates
 from cortex.foundation.clock import Clock
-from cortex.foundation.crowd import Lines
 from cortex.foundation.ids import IdSource
 from cortex.foundation.limits import BODY_BYTES_MAX
 from cortex.inference.media.kinds import VIDEO_BYTES_MAX
@@ -16,6 +15,7 @@ from cortex.security.authorization import Authorization
 from cortex.security.doors import Doors
 from cortex.security.token_store import TokenStore
 from cortex.service.http.forwarded import Proxies
+from cortex.service.http.lines import Lines
 from cortex.service.http.page import Page
 from cortex.service.http.resources import Resources
 from cortex.telemetry.exposition import Exposition

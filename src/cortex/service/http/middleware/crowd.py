@@ -15,12 +15,13 @@ from itertools import cycle
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cortex.foundation.clock import Clock
-from cortex.foundation.crowd import Line, Lines, Refusal, Ticket
+from cortex.foundation.crowd import Line, Refusal, Ticket
 from cortex.foundation.errors import Overloaded
 from cortex.service import problems
 from cortex.service.http.answers import encode
 from cortex.service.http.client_certificates import certificate_of
 from cortex.service.http.connected import CLIENT_CLOSED_REQUEST, has_left
+from cortex.service.http.lines import Lines
 from cortex.service.http.options import MEDIA_ROUTES
 from cortex.service.http.record import OPEN_PATHS, RequestRecord, record_of
 from cortex.service.http.templates import Templates, first_part
